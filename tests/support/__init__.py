@@ -1,0 +1,1 @@
+"""Builders, strategies and fakes shared by the tests."""
