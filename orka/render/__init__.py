@@ -1,0 +1,1 @@
+"""Rows to text, pure: the daemon and the client print the same bytes."""
