@@ -1,0 +1,1 @@
+"""The daemon: API server bytes in, snapshots and diffs out over a Unix socket."""

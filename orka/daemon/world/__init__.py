@@ -1,0 +1,1 @@
+"""Deltas to immutable snapshots to diffs. No HTTP, no sockets."""
