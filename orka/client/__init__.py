@@ -1,0 +1,1 @@
+"""orkactl: thin, blocking, and quick to start."""

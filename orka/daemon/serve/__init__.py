@@ -1,0 +1,1 @@
+"""Diffs to frames to clients over the Unix socket."""

@@ -1,0 +1,1 @@
+"""Tests of diffs to frames to clients."""
