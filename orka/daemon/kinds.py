@@ -19,6 +19,7 @@ from orka.daemon.instruments import Instruments
 from orka.daemon.model import Clock, DeltaSource, Resource
 from orka.daemon.serve.hub import Hub
 from orka.daemon.world.cursor import Cursor
+from orka.daemon.world.diff import Journal
 from orka.daemon.world.ingest import World
 from orka.daemon.world.snapshot import Snapshot
 
@@ -60,6 +61,7 @@ class Kind:
             name=resource.group_resource,
             lineage=lineage,
             queue_cap=settings.queue_cap,
+            journal=Journal(),
             clock=settings.clock,
             counters=settings.instruments.kind(settings.context, resource.gvk),
         )

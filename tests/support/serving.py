@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager
 import trio
 
 from orka.daemon.model import Resource
-from orka.daemon.serve.answers import cursor_at
+from orka.daemon.serve.answers import cursor_at, kind_of
 from orka.daemon.serve.client import ClientLeft
 from orka.daemon.serve.hub import Hub
 from orka.daemon.serve.server import Server
 from orka.daemon.serve.service import Discovered, Label, Lease
+from orka.daemon.world.diff import Journal
 from orka.daemon.world.ingest import World
 from orka.daemon.world.snapshot import Snapshot
 from orka.proto.errors import Refused
@@ -24,6 +25,7 @@ from orka.proto.messages import (
     Hello,
     ServerMessage,
     Target,
+    Truth,
     decode_server,
     encode,
 )
@@ -145,12 +147,13 @@ class TestClient:
 class FakeService:
     """A `serve.Service` with one kind, whose world a test feeds by hand."""
 
-    def __init__(self, resource: Resource = CERTIFICATES, *, lineage: str = "l1") -> None:
+    def __init__(self, resource: Resource = CERTIFICATES, *, journal_epochs: int = 1000) -> None:
         self.resource = resource
         self.world = World(
             name=resource.group_resource,
-            lineage=lineage,
+            lineage="l1",
             queue_cap=100,
+            journal=Journal(max_epochs=journal_epochs),
             clock=TrioClock(),
             counters=RecordingCounters(),
         )
@@ -201,6 +204,24 @@ class FakeService:
         self.stopped = True
 
 
+def truth_at(snapshot: Snapshot) -> Truth:
+    """The truth of a snapshot that nobody leases."""
+    return Truth(
+        kind=kind_of(CERTIFICATES),
+        context=LABEL.context,
+        server=LABEL.server,
+        default_namespace=LABEL.default_namespace,
+        state=snapshot.truth.state,
+        reason=snapshot.truth.reason,
+        since=snapshot.truth_since,
+        age_seconds=None,
+        synced=snapshot.synced,
+        objects=snapshot.count,
+        dropped=0,
+        cursor=f"{snapshot.lineage}:{snapshot.epoch}",
+    )
+
+
 class Bench:
     """A running server in memory."""
 
@@ -215,15 +236,6 @@ class Bench:
         wire = MemoryWire(capacity_bytes)
         self._nursery.start_soon(self.server.serve, wire, 4711, self.shutdown)
         return TestClient(wire)
-
-    async def ask(self, *requests: ClientMessage) -> tuple[TestClient, list[ServerMessage]]:
-        """Greet, ask, and hear hello; then everything up to the end of the first answer."""
-        client = self.connect()
-        client.greet()
-        client.say(*requests)
-        hello = await client.hear()
-        assert isinstance(hello, Hello)
-        return client, []
 
 
 @asynccontextmanager

@@ -146,11 +146,12 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A framed diff from one epoch to another."""
+    """A framed diff from one epoch to another; no data where nothing is different at its end."""
 
     from_epoch: int
     to_epoch: int
     data: bytes
+    touched: bool  # something in the view changed on the way, even if it changed back
 
 
 class Ring:
@@ -162,7 +163,10 @@ class Ring:
         self._chain: deque[Encoded] = deque()
         self._bytes = 0
         self._lineage = snapshot.lineage
-        self._told_epoch = snapshot.epoch  # end of the chain: last epoch with news for the view
+        self._told_epoch = snapshot.epoch  # end of the chain
+        # Last epoch that touched the view. It may lie behind the chain's end: an object that
+        # came and went is no news for who knew neither, but is for who joined in between.
+        self._touched_epoch = snapshot.epoch
         self._at_epoch = snapshot.epoch
 
     def frames(
@@ -172,7 +176,7 @@ class Ring:
         cursor = cursor_of(snapshot)
         self._extend(snapshot, cursor)
         at_epoch, watcher.at_epoch = watcher.at_epoch, snapshot.epoch
-        if self._covers(at_epoch):
+        if at_epoch >= self._touched_epoch:
             return b""
         sent_epoch, watcher.sent_epoch = watcher.sent_epoch, snapshot.epoch
         shared = [link.data for link in self._chain if link.from_epoch >= sent_epoch]
@@ -186,10 +190,6 @@ class Ring:
             watcher.sent_epoch = sent_epoch
         return encoded.data
 
-    def _covers(self, at_epoch: int) -> bool:
-        """Nothing for this view happened after `at_epoch`, as far as the chain goes back."""
-        return at_epoch >= self._told_epoch
-
     def _extend(self, snapshot: Snapshot, cursor: str) -> None:
         """Add the news since the last call to the chain, as one link."""
         if self._lineage == snapshot.lineage and self._at_epoch == snapshot.epoch:
@@ -198,6 +198,8 @@ class Ring:
         if self._lineage == snapshot.lineage:
             link = self._encode(self._told_epoch, self._at_epoch, snapshot, cursor)
         self._lineage, self._at_epoch = snapshot.lineage, snapshot.epoch
+        if link is None or link.touched:
+            self._touched_epoch = snapshot.epoch
         if link is None:
             self._chain.clear()
             self._bytes = 0
@@ -220,9 +222,10 @@ class Ring:
         if len(merged.changes) > DIFF_MAX_CHANGES:
             return None
         if not merged.changes:
-            return Encoded(from_epoch, snapshot.epoch, b"")
+            return Encoded(from_epoch, snapshot.epoch, b"", merged.touched)
         diff = Diff(from_epoch, snapshot.epoch, merged.changes, cursor, merged.folded, merged.cause)
         payload = encode(diff)
         if len(payload) > SERVER_FRAME_MAX_BYTES:
             return None
-        return Encoded(from_epoch, snapshot.epoch, frame(payload, SERVER_FRAME_MAX_BYTES))
+        data = frame(payload, SERVER_FRAME_MAX_BYTES)
+        return Encoded(from_epoch, snapshot.epoch, data, merged.touched)

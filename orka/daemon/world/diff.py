@@ -78,12 +78,20 @@ class Merged:
     changes: list[Change]
     folded: int
     cause: Cause
+    touched: bool  # something in the view changed, even if it changed back
 
 
 class Journal:
     """The last batches of one lineage, bounded by epochs and by transitions."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        max_epochs: int = JOURNAL_MAX_EPOCHS,
+        max_transitions: int = JOURNAL_MAX_TRANSITIONS,
+    ) -> None:
+        self._max_epochs = max_epochs
+        self._max_transitions = max_transitions
         self._entries: deque[Entry] = deque()
         self._transitions = 0
 
@@ -94,9 +102,7 @@ class Journal:
         """Remember a batch; the oldest are forgotten past the bounds."""
         self._entries.append(entry)
         self._transitions += len(entry.transitions)
-        while (
-            self._transitions > JOURNAL_MAX_TRANSITIONS or len(self._entries) > JOURNAL_MAX_EPOCHS
-        ):
+        while self._transitions > self._max_transitions or len(self._entries) > self._max_epochs:
             self._transitions -= len(self._entries.popleft().transitions)
 
     def clear(self) -> None:
@@ -115,17 +121,19 @@ class Journal:
 def merge(entries: Iterable[Entry], view: frozenset[str] | None) -> Merged:
     """Compose batches into one diff for a view; an object outside the view is never named."""
     merged: Transitions = {}
+    touched = False
     folded = 0
     cause: Cause = "watch"
     for entry in entries:
         if entry.cause == "resync":
             cause = "resync"
         for key, transition in _within(entry.transitions, view):
+            touched = True
             folded += record(merged, key, transition)
     changes = [change_of(transition) for transition in merged.values() if _tells(transition)]
     # A reader with little room frees it first; the order between keys carries no meaning.
     changes.sort(key=lambda change: change.op != "DEL")
-    return Merged(changes, folded, cause)
+    return Merged(changes, folded, cause, touched)
 
 
 def _within(

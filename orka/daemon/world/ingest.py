@@ -57,10 +57,17 @@ class World:
     """One kind between its source and its readers. Implements `model.Sink`."""
 
     def __init__(
-        self, *, name: str, lineage: str, queue_cap: int, clock: Clock, counters: KindCounters
+        self,
+        *,
+        name: str,
+        lineage: str,
+        queue_cap: int,
+        journal: Journal,
+        clock: Clock,
+        counters: KindCounters,
     ) -> None:
         self.name = name
-        self.journal = Journal()
+        self.journal = journal
         self.coalescer = Coalescer(queue_cap)
         self.quarantined_total = 0
         self.progress_objects = 0

@@ -496,11 +496,10 @@ async def test_p4_a_reader_behind_the_ring_gets_one_merged_diff(autojump_clock: 
 
 
 async def test_p3_a_reader_too_far_behind_is_told_that_it_lagged(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock,
 ) -> None:
     """LAGGED with what it missed, then the whole snapshot."""
-    monkeypatch.setattr("orka.daemon.world.diff.JOURNAL_MAX_EPOCHS", 3)
-    async with serving() as bench:
+    async with serving(FakeService(journal_epochs=3)) as bench:
         make_live(bench.service, "a")
         await trio.sleep(1)
         slow = await watching(bench, WATCH, capacity=64)

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orka.daemon.model import Delta, TruthChange
-from orka.daemon.world import diff
 from orka.daemon.world.diff import Entry, Journal, Transition, Transitions, change_of, merge, record
 from orka.daemon.world.snapshot import Snapshot, apply_deltas, empty_snapshot
 from orka.proto.messages import Change, LiteObj
@@ -79,10 +78,9 @@ def test_a_view_never_names_an_object_outside_it() -> None:
     assert len(merge(entries, frozenset({"ns"})).changes) == 1
 
 
-def test_the_journal_knows_what_it_has_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_journal_knows_what_it_has_forgotten() -> None:
     """Epochs past the bounds, and epochs of the future, cannot be led from."""
-    monkeypatch.setattr(diff, "JOURNAL_MAX_EPOCHS", 3)
-    journal = Journal()
+    journal = Journal(max_epochs=3)
     for epoch in range(1, 6):
         journal.append(Entry(epoch, "watch", {KEY: Transition(A1, A2, inferred=False)}))
 
@@ -95,10 +93,9 @@ def test_the_journal_knows_what_it_has_forgotten(monkeypatch: pytest.MonkeyPatch
     assert journal.after(4, 5) is None
 
 
-def test_the_journal_is_bounded_by_transitions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_journal_is_bounded_by_transitions() -> None:
     """One huge batch pushes the older ones out."""
-    monkeypatch.setattr(diff, "JOURNAL_MAX_TRANSITIONS", 3)
-    journal = Journal()
+    journal = Journal(max_transitions=3)
     small: Transitions = {KEY: Transition(A1, A2, inferred=False)}
     journal.append(Entry(1, "watch", small))
     journal.append(Entry(2, "watch", {("ns", str(i)): small[KEY] for i in range(3)}))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from orka.daemon.model import ResourceVersion, TruthChange
+from orka.daemon.world.diff import Journal
 from orka.daemon.world.ingest import (
     CEILING_SECONDS,
     QUIET_SECONDS,
@@ -33,7 +34,12 @@ async def running(queue_cap: int = 100) -> AsyncIterator[tuple[World, RecordingC
     """A world whose ingest loop runs for as long as the context lasts."""
     counters = RecordingCounters()
     world = World(
-        name="things", lineage="l1", queue_cap=queue_cap, clock=TrioClock(), counters=counters
+        name="things",
+        lineage="l1",
+        queue_cap=queue_cap,
+        journal=Journal(),
+        clock=TrioClock(),
+        counters=counters,
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.run)
