@@ -142,7 +142,7 @@ async def run(
     shutdown = trio.Event()
     async with trio.open_nursery() as outer:
         outer.start_soon(clusters.run, name="clusters")
-        outer.start_soon(_signals, daemon, outer.cancel_scope, name="signals")
+        await outer.start(_signals, daemon, outer.cancel_scope, name="signals")
         async with trio.open_nursery() as sessions:
             async with trio.open_nursery() as accept:
                 await daemon.pin_kinds(outer)
@@ -159,9 +159,15 @@ async def run(
     logger.info("stopped")
 
 
-async def _signals(daemon: Daemon, everything: trio.CancelScope) -> None:
+async def _signals(
+    daemon: Daemon,
+    everything: trio.CancelScope,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
     """The first SIGTERM or SIGINT stops gracefully, the second at once; SIGUSR1 dumps the tasks."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) as signals:
+        task_status.started()
         async for number in signals:
             if number == signal.SIGUSR1:
                 dump_tasks()

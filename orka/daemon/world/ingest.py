@@ -28,9 +28,10 @@ from orka.daemon.world.snapshot import apply_deltas, apply_list, empty_snapshot
 from orka.proto.messages import LiteObj
 
 # After a quiet spell the first change is applied at once; a burst is then gathered until it
-# pauses for the quiet period, and never for longer than the ceiling.
+# pauses for the quiet period, and never for longer than the ceiling. The promise is 50 ms from a
+# first change to its snapshot: the rest is for waking up late and for applying the batch.
 QUIET_SECONDS = 0.005
-CEILING_SECONDS = 0.050
+CEILING_SECONDS = 0.040
 
 logger = logging.getLogger("orka.world")
 
