@@ -241,7 +241,7 @@ class HttpxKubeClient:
             pool.in_flight -= 1
             if not whole:
                 self._retire(pool)
-            await self._close_if_left(pool)
+            await self._close_if_left(pool)  # noqa: ASYNC102 -- shielded and bounded inside
 
     def _headers(self, accept: str) -> dict[str, str]:
         return {"accept": accept, **self._tokens.headers()}
