@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from orka import __version__
@@ -13,8 +14,23 @@ BROKEN_PIPE_EXIT = 128 + 13  # what a shell reports of kubectl, which SIGPIPE en
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit status; no failure leaves a traceback."""
-    arguments = sys.argv[1:] if argv is None else argv
+    """Run one command and return its exit status; no failure leaves a traceback.
+
+    Without `argv` it is a whole process, which ends after it.
+    """
+    if argv is not None:
+        return _run(argv)
+    # A command lives for milliseconds and makes some 20 000 objects, nearly all for good. The
+    # collector would look through them many times, and once more at the end unless they are
+    # frozen: an eighth of the time. `watch`, which may live for days, switches it on again.
+    gc.disable()
+    try:
+        return _run(sys.argv[1:])
+    finally:
+        gc.freeze()
+
+
+def _run(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         print(f"orkactl {__version__}")
         return 0

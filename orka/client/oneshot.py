@@ -11,9 +11,9 @@ from orka.proto.errors import OrkaError, exit_code_of
 
 __all__ = ["GRACE_SECONDS", "answer"]
 
-GRACE_SECONDS = (
-    30.0  # beyond the request's own timeout, which orkad keeps; only a hung one is later
-)
+# Beyond the request's own timeout, and over the 32 s in which orkad gives discovery up itself:
+# only an orkad that hangs is later.
+GRACE_SECONDS = 40.0
 
 
 def answer(connection: Connection, *, patience_seconds: float = GRACE_SECONDS) -> int:

@@ -22,6 +22,8 @@ from orka.proto.errors import ExitCode, OrkaError
 
 LAST_WORDS_LINES = 20  # of a daemon that died while starting: the error and what led to it
 
+SWITCH = Parameter(negative=(), show_default=False)  # there is no --no-background
+
 app = App(
     name="orkad",
     version=f"orkad {__version__}",
@@ -50,12 +52,12 @@ def run(arguments: Sequence[str]) -> int:
 @app.default
 def serve(
     *,
-    background: bool = False,
+    background: Annotated[bool, SWITCH] = False,
     socket: str | None = None,
     kubeconfig: str | None = None,
     context: str | None = None,
-    watch: Annotated[tuple[str, ...], Parameter(negative=())] = (),
-    prefer_crd: Annotated[bool, Parameter(negative=())] = False,
+    watch: Annotated[tuple[str, ...], SWITCH] = (),
+    prefer_crd: Annotated[bool, SWITCH] = False,
     replay: str | None = None,
     queue_cap: str | None = None,
     relist_secs: str | None = None,

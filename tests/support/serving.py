@@ -179,6 +179,8 @@ class FakeService:
         assert target == TARGET
         if kind == "boom":
             raise RuntimeError("a bug")
+        if kind == "hangs":
+            await trio.sleep_forever()
         if kind != self.resource.resource:
             raise Refused(f"no {kind}", code="not-served", hint="did you mean certificates?")
         self.leases += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -59,5 +60,6 @@ def watch(
         from orka.client.lines import LineWriter
         from orka.client.ndjson import NdjsonWriter
 
+        gc.enable()  # this may run for days
         writer = NdjsonWriter(since) if output == "json" else LineWriter(show_cursor=show_cursor)
         return follow(connection, writer, patience_seconds=timeout_seconds + GRACE_SECONDS)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import trio
 
@@ -23,7 +24,13 @@ from orka.daemon.serve.hub import Restart, Watcher, framed
 from orka.daemon.serve.service import Lease, Service
 from orka.daemon.world.cursor import Cursor, parse_cursor
 from orka.daemon.world.snapshot import Snapshot, View
-from orka.proto.errors import OrkaError, ProtocolError, RemoteProtocolError, exit_code_of
+from orka.proto.errors import (
+    OrkaError,
+    ProtocolError,
+    Refused,
+    RemoteProtocolError,
+    exit_code_of,
+)
 from orka.proto.handshake import CAPABILITIES, check_hello
 from orka.proto.messages import (
     ClientMessage,
@@ -50,6 +57,8 @@ from orka.proto.names import PAGE_MAX_ROWS, PROTOCOL
 
 HELLO_SECONDS = 10.0  # a client that connects and says nothing gives its place up
 GOODBYE_SECONDS = 1.0  # the last word to a client that may not be reading
+
+LOOKUP_MIN_SECONDS = 1.0  # with a timeout of 0, a kind that is known is still found
 
 REQUESTS_AHEAD = 4  # pipelining saves a round trip; more than a few is not a conversation
 
@@ -194,12 +203,33 @@ class Session:
             await self._send(StatusReport(report))
         await self._send(End())
 
+    @asynccontextmanager
+    async def _lease(self, request: List | Watch) -> AsyncIterator[Lease]:
+        """Hold the kind; Refused `timeout` if the cluster does not say in time what it serves.
+
+        The scope ends before the lease does, so a lease must not open one that is still open.
+        """
+        async with AsyncExitStack() as stack:
+            seconds = max(request.timeout_seconds, LOOKUP_MIN_SECONDS)
+            with trio.move_on_after(seconds) as finding:
+                lease = await stack.enter_async_context(
+                    self._service.lease(request.target, request.kind)
+                )
+            if finding.cancelled_caught:
+                raise Refused(
+                    f"the API server did not say within {seconds:g} s"
+                    f" whether it serves {request.kind}",
+                    code="timeout",
+                )
+            yield lease
+
     async def _list(self, request: List) -> None:
-        async with self._service.lease(request.target, request.kind) as lease:
+        deadline = trio.current_time() + request.timeout_seconds
+        async with self._lease(request) as lease:
             view = view_of(request.view, lease)
             snapshot = await first_sync(
                 lease,
-                timeout_seconds=request.timeout_seconds,
+                timeout_seconds=max(0.0, deadline - trio.current_time()),
                 progress=self._client.send if request.progress else None,
             )
             refused = refusal(lease, snapshot)
@@ -230,7 +260,7 @@ class Session:
     async def _watch(self, request: Watch, requests: Requests) -> None:
         """Stream until the kind ends, the daemon shuts down or the client closes its end."""
         since = parse_cursor(request.since) if request.since is not None else None
-        async with self._service.lease(request.target, request.kind) as lease:
+        async with self._lease(request) as lease:
             view = view_of(request.view, lease)
             watcher = watcher_at(lease, self._client, view)
             lease.hub.attach(watcher)

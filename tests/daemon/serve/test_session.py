@@ -165,6 +165,38 @@ async def test_a_list_that_is_not_synced_in_time_exits_4(autojump_clock: MockClo
     assert took == pytest.approx(7)
 
 
+@pytest.mark.parametrize("request_type", [List, Watch])
+async def test_a_server_that_does_not_say_what_it_serves_is_given_up_in_time(
+    autojump_clock: MockClock, request_type: type[List] | type[Watch]
+) -> None:
+    """The timeout of a request counts from its arrival, and the API server is named."""
+    async with serving() as bench:
+        began = trio.current_time()
+        if request_type is List:
+            asked: ClientMessage = List(TARGET, "hangs", AllNamespaces(), "rows", timeout_seconds=7)
+        else:
+            asked = Watch(TARGET, "hangs", AllNamespaces(), timeout_seconds=7)
+        (error,) = await answer(bench, asked)
+        took = trio.current_time() - began
+        assert bench.service.leases == 0
+
+    assert isinstance(error, Error)
+    assert (error.code, error.exit_code) == ("timeout", 124)
+    assert "the API server did not say within 7 s whether it serves hangs" in error.message
+    assert took == pytest.approx(7)
+
+
+async def test_a_list_with_a_timeout_of_0_has_what_is_there(autojump_clock: MockClock) -> None:
+    """Nothing is waited for, and a kind that is known is found all the same."""
+    async with serving() as bench:
+        make_live(bench.service, "a")
+        await trio.sleep(1)
+        request = List(TARGET, "certificates", AllNamespaces(), "rows", timeout_seconds=0)
+        heard = await answer(bench, request)
+
+    assert [type(message) for message in heard] == [Truth, Page, End]
+
+
 async def test_a_forbidden_kind_exits_5_and_names_the_command(autojump_clock: MockClock) -> None:
     """Nothing is shown, and the hint is the one that RBAC can be asked with."""
     async with serving() as bench:
