@@ -167,7 +167,7 @@ async def test_a_list_that_is_not_synced_in_time_exits_4(autojump_clock: MockClo
 
 @pytest.mark.parametrize("request_type", [List, Watch])
 async def test_a_server_that_does_not_say_what_it_serves_is_given_up_in_time(
-    autojump_clock: MockClock, request_type: type[List] | type[Watch]
+    autojump_clock: MockClock, request_type: type[List | Watch]
 ) -> None:
     """The timeout of a request counts from its arrival, and the API server is named."""
     async with serving() as bench:
