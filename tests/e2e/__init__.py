@@ -1,0 +1,1 @@
+"""Real processes, a real socket and, where Go is found, a real kube-apiserver."""
