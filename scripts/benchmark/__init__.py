@@ -1,0 +1,1 @@
+"""What orka costs beside its peers: measures to one table, of ratios where a peer is named."""

@@ -1,0 +1,1 @@
+"""What the scripts decide without running anything."""
