@@ -137,9 +137,9 @@ class Orka:
             return True
         return False
 
-    def orkad(self, *flags: str, seconds: float = START_SECONDS, **variables: str) -> Done:
+    def orkad(self, *flags: str, **variables: str) -> Done:
         """An orkad that is expected to end: `--background`, or one that cannot start."""
-        return self._run("orkad", flags, seconds, variables)
+        return self._run("orkad", flags, START_SECONDS, variables)
 
     def _end_background(self) -> None:
         """Kill what `--background` left, and wait until the kernel has given its lock back.

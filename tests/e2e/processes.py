@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 Record = dict[str, Any]
+Objects = dict[tuple[str | None, str], str]  # namespace and name to uid
 
 POLL_SECONDS = 0.02
 COMMAND_SECONDS = 30.0  # a command that takes longer hangs
@@ -198,33 +199,53 @@ class Watch(Running):
         """Return when this is true of what has come."""
         self.wait_for(lambda: bool(has(self)), seconds, what)
 
-    def shown(self) -> dict[tuple[str | None, str], str]:
+    def shown(self) -> Objects:
         """What a reader of all records knows by now: namespace and name to uid."""
         return replayed(self.records())
 
 
-def replayed(records: list[Record]) -> dict[tuple[str | None, str], str]:
-    """The records applied in order; AssertionError where one does not fit what was there."""
-    known: dict[tuple[str | None, str], str] = {}
-    fresh = False
+def replayed(records: list[Record]) -> Objects:
+    """What a reader of these records knows in the end: namespace and name to uid.
+
+    AssertionError where a record does not fit what was there, or where a diff does not begin at
+    the epoch that the one before it ended at, unless FRESH or LAGGED says so (promise P3).
+    """
+    known: Objects = {}
+    epoch: int | None = None
+    span: tuple[int, int] | None = None
     for record in records:
-        kind = record["type"]
-        if kind in ("FRESH", "LAGGED"):
-            known, fresh = {}, True
-        if kind not in ("ITEM", "ADD", "MOD", "DEL", "REPL"):
-            continue
-        key, uid = (record["namespace"], record["name"]), record["uid"]
-        if kind in ("ITEM", "ADD"):
-            assert key not in known, f"{kind} of {key}, which is there: {record} fresh={fresh}"
+        match record["type"]:
+            case "FRESH" | "LAGGED":
+                known, epoch = {}, None
+            case "SYNCED":
+                assert epoch in (None, record["epoch"]), f"{epoch} was reached: {record}"
+                epoch = record["epoch"]
+            case "ADD" | "MOD" | "DEL" | "REPL":
+                if span != (record["from_epoch"], record["to_epoch"]):
+                    assert record["from_epoch"] == epoch, f"{epoch} was reached: {record}"
+                    span = (record["from_epoch"], record["to_epoch"])
+                    epoch = span[1]
+                _apply(known, record)
+            case "ITEM":
+                _apply(known, record)
+            case _:
+                pass
+    return known
+
+
+def _apply(known: Objects, record: Record) -> None:
+    key, uid = (record["namespace"], record["name"]), record["uid"]
+    match record["type"]:
+        case "ITEM" | "ADD":
+            assert key not in known, f"it was there: {record}"
             known[key] = uid
-        elif kind == "MOD":
-            assert known[key] == uid, f"MOD with another uid than {known[key]}: {record}"
-        elif kind == "REPL":
+        case "MOD":
+            assert known[key] == uid, f"{known[key]} was there: {record}"
+        case "REPL":
             assert known[key] == record["old_uid"] != uid, f"{known[key]} was there: {record}"
             known[key] = uid
-        else:
-            assert known.pop(key) == uid, f"DEL of what is not there: {record}"
-    return known
+        case "DEL":
+            assert known.pop(key) == uid, f"another one was there: {record}"
 
 
 def _first(lines: list[str], has: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.e2e.harness import Orka
 from tests.e2e.processes import eventually
-from tests.e2e.servers import CERTIFICATES, Server, new_namespace
+from tests.e2e.servers import CERTIFICATES, Server, fake_server, new_namespace
 
 AWAY_SECONDS = 10.0
 BACK_SECONDS = 60.0  # the backoff that has built up meanwhile
@@ -63,18 +63,18 @@ def test_promise_p1_a_killed_server_makes_the_kind_stale_until_it_is_back(
     assert orka.ctl(*ls, "--max-age", "60").ok().stderr == ""
 
 
-def test_a_server_that_is_not_there_yet_is_waited_for(orka: Orka, mortal_server: Server) -> None:
+def test_a_server_that_is_not_there_yet_is_waited_for(orka: Orka) -> None:
     """A request fails with exit 1 and the server's address; the same one works when it is up."""
-    mortal_server.kill()
-    try:
+    with fake_server(orka.folder, "fake") as server:
+        orka.use(server)
+        server.kill()
         orka.start("--watch", CERTIFICATES.gvk)
         refused = orka.ctl("ls", "cert", "-A")
-    finally:
-        mortal_server.start()
+        server.start()
 
-    assert refused.returncode == 1
-    assert mortal_server.url.removeprefix("https://") in refused.stderr
-    orka.ctl("ls", "cert", "-A").ok()
-    eventually(
-        lambda: orka.kind(CERTIFICATES.resource)["pinned"], BACK_SECONDS, "the pinned kind runs"
-    )
+        assert refused.returncode == 1
+        assert server.url.removeprefix("https://") in refused.stderr
+        orka.ctl("ls", "cert", "-A").ok()
+        eventually(
+            lambda: orka.kind(CERTIFICATES.resource)["pinned"], BACK_SECONDS, "the pinned kind runs"
+        )

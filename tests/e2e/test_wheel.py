@@ -14,7 +14,7 @@ from orka import __version__
 from tests.e2e.processes import eventually
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("orka", "pyproject.toml", "README.md", "LICENSE")
+NOT_SOURCE = (".*", "tests", "build", "*.egg-info", "__pycache__")  # no wheel is made of these
 SECONDS = 120.0
 
 
@@ -42,13 +42,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    source.mkdir()
-    for name in SOURCES:
-        path = ROOT / name
-        if path.is_dir():
-            shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(path, source)
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*NOT_SOURCE))
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
     build = ("wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder)
     run(*pip, *build, source, cwd=folder)
