@@ -12,8 +12,9 @@ import trio
 from orka.daemon.kinds import Kind, Kinds, Settings
 from orka.daemon.kube import discovery
 from orka.daemon.kube.catalog import Catalog
+from orka.daemon.kube.client import HttpxKubeClient
 from orka.daemon.kube.connection import Connection
-from orka.daemon.kube.http import KubeClient
+from orka.daemon.kube.identity import ClusterIdentity
 from orka.daemon.kube.watch import ReflectorConfig, ReflectorSource
 from orka.daemon.model import Resource, UpstreamLedger
 from orka.daemon.serve.service import Discovered, Label, Lease
@@ -31,16 +32,16 @@ class Cluster:
 
     def __init__(
         self,
-        connection: Connection,
-        client: KubeClient,
+        client: HttpxKubeClient,
         settings: Settings,
         *,
         relist_seconds: float,
     ) -> None:
-        self.connection = connection
         self.kinds = Kinds(settings)
         self.ledger = UpstreamLedger()
+        self.note: str | None = None  # what became of the kubeconfig entry that led here
         self._client = client
+        self._identity = ClusterIdentity(client, self.ledger, self._replaced)
         self._relist_seconds = relist_seconds
         self._catalog: Catalog | None = None
         self._catalog_at = 0.0
@@ -49,10 +50,26 @@ class Cluster:
     def __repr__(self) -> str:
         return f"<Cluster {self.connection.server} kinds={len(list(self.kinds))}>"
 
+    @property
+    def connection(self) -> Connection:
+        """How its server is reached now."""
+        return self._client.connection
+
+    def adopt(self, connection: Connection) -> None:
+        """The same server and user with other credentials: what is watched goes on with these.
+
+        Raises ConfigError, and changes nothing, for what cannot be used.
+        """
+        self._client.adopt(connection)
+        self.note = None
+        logger.info("credentials changed context=%s user=%s", connection.context, connection.user)
+
     async def run(self) -> None:
         """Own every task of the cluster until cancelled; then its connections are closed."""
         try:
-            await self.kinds.run()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._client.run, name="credentials")
+                await self.kinds.run()
         finally:
             with trio.move_on_after(1, shield=True):
                 await self._client.aclose()
@@ -115,6 +132,8 @@ class Cluster:
             "server": self.connection.server,
             "user": self.connection.user,
             "namespace": self.connection.namespace,
+            "auth": self._client.authenticator.describe(),
+            "note": self.note,
             "kinds": [kind.describe() for kind in self.kinds],
             "upstream": upstream,
         }
@@ -129,7 +148,16 @@ class Cluster:
             ledger=self.ledger,
             counters=settings.instruments.kind(settings.context, resource.gvk),
             served=partial(self._served, resource),
+            same_cluster=self._identity.confirm,
         )
+
+    def _replaced(self) -> None:
+        """Another cluster answers at the address: nothing of the old one is shown any longer."""
+        self._catalog = None
+        for kind in self.kinds:
+            kind.begin_anew("another cluster answers at this address")
+            assert isinstance(kind.source, ReflectorSource)
+            kind.source.begin_anew()
 
     async def _served(self, resource: Resource) -> bool | None:
         """Whether discovery still lists the resource; None if its part could not be read."""

@@ -18,7 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 from orka import __version__
 from orka.daemon.config import Config, Given, config_from
 from orka.daemon.lifecycle import Detached, listening, notify_systemd, one_daemon, prepare_directory
-from orka.proto.errors import ExitCode, OrkaError
+from orka.proto.errors import ExitCode, OrkaError, Refused
 
 LAST_WORDS_LINES = 20  # of a daemon that died while starting: the error and what led to it
 
@@ -53,6 +53,7 @@ def run(arguments: Sequence[str]) -> int:
 def serve(
     *,
     background: Annotated[bool, SWITCH] = False,
+    check: Annotated[bool, SWITCH] = False,
     socket: str | None = None,
     kubeconfig: str | None = None,
     context: str | None = None,
@@ -71,6 +72,8 @@ def serve(
     ----------
     background
         Detach; return 0 once the socket answers.
+    check
+        Serve nothing: load the kubeconfig, ask the cluster once, say what was found.
     socket
         Path of the socket [env: ORKA_SOCKET].
     kubeconfig
@@ -111,6 +114,10 @@ def serve(
         os.environ,
         os.getuid(),
     )
+    if check:
+        if background or replay is not None:
+            raise Refused("--check serves nothing: not with --background or --replay")
+        return check_here(config, os.environ)
     return start_detached(config) if background else run_here(config, os.environ, None)
 
 
@@ -171,6 +178,18 @@ def run_here(config: Config, environ: Mapping[str, str], detached: Detached | No
             raise first_leaf(group) from group
         notify_systemd(environ, "STOPPING=1")
     return 0
+
+
+def check_here(config: Config, environ: Mapping[str, str]) -> int:
+    """Say what the kubeconfig means and whether its cluster knows us; the exit status."""
+    from orka.daemon import check, logs  # noqa: PLC0415
+
+    # What goes well stands in the report.
+    logs.configure("warning" if config.log == "info" else config.log, config.log_format)
+    report = check.check(config.target, environ)
+    for line in report.lines:
+        print(line)  # noqa: T201
+    return 0 if report.error is None else complain(report.error)
 
 
 def first_leaf(group: BaseExceptionGroup[OrkaError]) -> OrkaError:

@@ -146,6 +146,10 @@ class Kind:
             digest(self.world.latest.value),
         )
 
+    def begin_anew(self, reason: str) -> None:
+        """What was shown is of something else: a new lineage, of which nothing is known yet."""
+        self.world.begin_anew(new_lineage(self.settings.random), reason)
+
     def retire(self) -> None:
         """Take no new readers and end with the last one that is there."""
         self.ended = True
@@ -210,7 +214,7 @@ class Kinds:
             resource,
             make_source,
             self.settings,
-            lineage=lineage or f"{self.settings.random.getrandbits(40):010x}",
+            lineage=lineage or new_lineage(self.settings.random),
         )
         self._kinds[resource.group_resource] = kind
         self._starts.send_nowait(kind)
@@ -220,6 +224,11 @@ class Kinds:
         """Shutdown: every source stops, every queue is applied."""
         for kind in self:
             kind.stop_feeding()
+
+
+def new_lineage(random: Random) -> str:
+    """An id that no other lineage has, by chance."""
+    return f"{random.getrandbits(40):010x}"
 
 
 def digest(snapshot: Snapshot) -> str:

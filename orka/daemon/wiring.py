@@ -16,9 +16,10 @@ from orka.daemon.clusters import Clusters, LiveClusters
 from orka.daemon.config import Config
 from orka.daemon.instruments import Instruments, StepWatch
 from orka.daemon.kinds import Settings
+from orka.daemon.kube.client import HttpxKubeClient
 from orka.daemon.kube.connection import Connection
+from orka.daemon.kube.exec_plugin import Plugins
 from orka.daemon.kube.kubeconfig_cache import KubeconfigCache
-from orka.daemon.kube.transport import HttpxKubeClient
 from orka.daemon.model import SystemClock
 from orka.daemon.recorded import CONTEXT, Recorded, RecordedCluster, read_recording
 
@@ -61,12 +62,13 @@ def _clusters(config: Config, environ: Mapping[str, str], instruments: Instrumen
         recording = read_recording(Path(config.replay))
         return Recorded(RecordedCluster(recording, settings(recording.digest, CONTEXT)), clock)
 
+    plugins = Plugins(environ, clock)
+
     def make(connection: Connection) -> Cluster:
         return Cluster(
-            connection,
-            HttpxKubeClient(connection),
+            HttpxKubeClient(connection, plugins=plugins),
             settings(connection.identity[:CLUSTER_ID_CHARS], connection.context),
             relist_seconds=config.relist_seconds,
         )
 
-    return LiveClusters(config, KubeconfigCache(environ), make, clock)
+    return LiveClusters(config, KubeconfigCache(environ), make, plugins, clock)

@@ -36,15 +36,15 @@ def kubeconfig_paths(
 ) -> tuple[Literal["flag", "env", "default"], tuple[str, ...]]:
     """Which kubeconfig files this shell means, and by what: absolute paths, in order.
 
-    As kubectl has it: the flag names one file; else a non-empty `$KUBECONFIG` is split at
-    colons, empty items and repetitions dropped (and then may name no file at all); else
-    `$HOME/.kube/config`.
+    As kubectl has it: the flag names one file, if it is not empty; else a non-empty
+    `$KUBECONFIG` is split at colons, empty items and repetitions dropped (and then may name no
+    file at all); else `$HOME/.kube/config`, which without `$HOME` is below the working directory.
     """
-    if flag is not None:
+    if flag:
         return "flag", (os.path.abspath(flag),)
     listed = environ.get("KUBECONFIG")
     if listed:
         paths = dict.fromkeys(part for part in listed.split(os.pathsep) if part)
         return "env", tuple(os.path.abspath(path) for path in paths)
-    home = environ.get("HOME") or "/"
-    return "default", (os.path.join(home, ".kube", "config"),)
+    home = environ.get("HOME") or ""
+    return "default", (os.path.abspath(os.path.join(home, ".kube", "config")),)

@@ -20,7 +20,7 @@ __all__ = ["json_document", "table"]
 Document = Mapping[str, object]
 
 NOTHING = "-"
-TIMES = ("started", "since")  # keys whose numbers are seconds since 1970
+TIMES = ("started", "since", "next_refresh")  # keys whose numbers are seconds since 1970
 KIND_HEADER = ("KIND", "STATE", "AGE", "OBJECTS", "WATCHERS", "DROPPED", "SYNC", "REASON")
 UPSTREAM_HEADER = ("VERB", "KIND", "REQUESTS")
 CLIENT_HEADER = ("PID", "SENT", "LAGGING", "ASKS")
@@ -52,6 +52,7 @@ def _lines(report: Document, now: float) -> Iterator[str]:
     for cluster in _parts(report, "clusters"):
         yield "\n"
         yield _cluster_line(cluster)
+        yield from _auth_lines(cluster, now)
         kinds = [_kind_cells(kind) for kind in _parts(cluster, "kinds")]
         yield from _section(KIND_HEADER, kinds)
         requests = _upstream_cells(_part(cluster, "upstream"))
@@ -82,6 +83,24 @@ def _cluster_line(cluster: Document) -> str:
         f"{name} {_cell(cluster.get(name))}" for name in ("context", "server", "user", "namespace")
     ]
     return GAP.join(facts) + "\n"
+
+
+def _auth_lines(cluster: Document, now: float) -> Iterator[str]:
+    """How the cluster's user authenticates, and what is wrong with that; nothing of a recording."""
+    auth = _part(cluster, "auth")
+    if auth:
+        acting = auth.get("impersonating")
+        facts = [f"auth {_cell(auth.get('method'))}" + (f" as {_cell(acting)}" if acting else "")]
+        since, refresh = auth.get("since"), auth.get("next_refresh")
+        if isinstance(since, (int, float)):
+            facts.append(f"since {human_duration(now - since)}")
+        if isinstance(refresh, (int, float)):
+            facts.append(f"refresh in {human_duration(max(0.0, refresh - now))}")
+        yield GAP.join(facts) + "\n"
+        if auth.get("last_failure"):
+            yield f"auth failure: {_cell(auth.get('last_failure'))}\n"
+    if cluster.get("note"):
+        yield f"note: {_cell(cluster.get('note'))}\n"
 
 
 def _kind_cells(kind: Document) -> list[str]:

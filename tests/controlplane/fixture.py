@@ -78,6 +78,11 @@ class Binaries:
         """Makes, churns and deletes many objects."""
         return self.folder / "load"
 
+    @property
+    def kubeconfig_oracle(self) -> Path:
+        """What client-go makes of kubeconfig setups."""
+        return self.folder / "kubeconfig-oracle"
+
     def crds(self, name: str) -> Path:
         """Return the folder of manifests called ``name``; ValueError names those there are."""
         folder = self.folder / "crds" / name

@@ -25,10 +25,11 @@ def test_the_first_of_three_places_that_is_set(environ: dict[str, str], path: st
 
 
 def test_kubeconfig_comes_from_flag_environment_or_home() -> None:
-    """As kubectl has it; a home that is not set is the root."""
+    """As kubectl has it; without a home it is the working directory."""
     environ = {"KUBECONFIG": "a:/b::a", "HOME": "/home/x"}
 
     assert kubeconfig_paths("c", environ) == ("flag", (f"{Path.cwd()}/c",))
     assert kubeconfig_paths(None, environ) == ("env", (f"{Path.cwd()}/a", "/b"))
     assert kubeconfig_paths(None, {"HOME": "/home/x"}) == ("default", ("/home/x/.kube/config",))
-    assert kubeconfig_paths(None, {}) == ("default", ("/.kube/config",))
+    assert kubeconfig_paths(None, {}) == ("default", (f"{Path.cwd()}/.kube/config",))
+    assert kubeconfig_paths("", {"HOME": "/home/x"}) == ("default", ("/home/x/.kube/config",))

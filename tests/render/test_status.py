@@ -109,3 +109,30 @@ def test_the_json_document_has_its_version_and_written_times() -> None:
     assert printed["daemon"]["pid"] == 4711
     assert printed["extra"] == [{"since": "1970-01-01T00:00:00.000Z", "objects": 5}, "x"]
     assert printed["clusters"][0]["kinds"][0]["watchers"] == 3
+
+
+def test_status_says_how_each_cluster_authenticates() -> None:
+    """Since when, until when, what failed last, and what became of the kubeconfig."""
+    auth = {
+        "method": "plugin aws",
+        "impersonating": "ann",
+        "since": NOW - 300,
+        "next_refresh": NOW + 600,
+        "last_failure": "exec: executable aws failed with exit code 255: \x1b[1mno session",
+    }
+    cluster = {"context": "dev", "auth": auth, "note": "the kubeconfig now means https://b"}
+    lines = shown({"clusters": [cluster]}).splitlines()
+
+    assert lines[3:6] == [
+        "auth plugin aws as ann   since 5m   refresh in 10m",
+        "auth failure: exec: executable aws failed with exit code 255: \\x1b[1mno session",
+        "note: the kubeconfig now means https://b",
+    ]
+
+
+def test_the_times_of_credentials_are_written_out_for_programs() -> None:
+    """As every other time in the document."""
+    written = b"".join(status.json_document({"auth": {"since": 0, "next_refresh": None}}))
+
+    auth = json.loads(written)["auth"]
+    assert auth == {"since": "1970-01-01T00:00:00.000Z", "next_refresh": None}

@@ -7,7 +7,7 @@ and no files, so the mock clock rules everything.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -16,18 +16,22 @@ import trio
 
 from orka.daemon.app import Daemon
 from orka.daemon.cluster import Cluster
-from orka.daemon.clusters import LiveClusters
+from orka.daemon.clusters import Kubeconfigs, LiveClusters
 from orka.daemon.config import Config, Given, config_from
 from orka.daemon.instruments import Instruments
 from orka.daemon.kinds import Settings
+from orka.daemon.kube.client import HttpxKubeClient
 from orka.daemon.kube.connection import Connection
+from orka.daemon.kube.exec_plugin import Plugins
 from orka.daemon.kube.kubeconfig_cache import KubeconfigCache, Stamp
-from orka.daemon.kube.transport import HttpxKubeClient, StreamTransport
+from orka.daemon.kube.transport import StreamTransport
 from orka.daemon.serve.server import Server
 from orka.proto.messages import ClientMessage, Target
 from replay.apiserver import ApiServer
 from tests.support.fakes import TrioClock
 from tests.support.serving import MemoryWire, TestClient
+
+Connect = Callable[[], Awaitable[trio.abc.Stream]]
 
 
 def kubeconfig(*contexts: tuple[str, str], current: str = "") -> bytes:
@@ -71,8 +75,11 @@ class Whole:
         daemon: Daemon,
         clusters: LiveClusters,
         nursery: trio.Nursery,
+        *,
+        routes: dict[str, Connect],
     ) -> None:
         self.servers = servers
+        self.routes = routes  # by host name; a test may turn one to another server
         self.files = files
         self.daemon = daemon
         self.clusters = clusters
@@ -110,32 +117,43 @@ async def whole_daemon(
     *,
     given: Given | None = None,
     environ: Mapping[str, str] | None = None,
+    kubeconfigs: Kubeconfigs | None = None,
 ) -> AsyncIterator[Whole]:
-    """A daemon whose kubeconfig has one context per server, the first one current."""
+    """A daemon whose kubeconfig has one context per server, the first one current.
+
+    `kubeconfigs` stands for other files: over http:// those give no credentials.
+    """
     files = Files({KUBECONFIG: kubeconfig(*((name, name) for name in servers))})
     instruments = Instruments()
     config = config_from(given or Given(), {"HOME": "/home/me", **(environ or {})}, 1000)
     async with AsyncExitStack() as stack:
-        dials = {name: await stack.enter_async_context(s.memory()) for name, s in servers.items()}
+        routes = {name: await stack.enter_async_context(s.memory()) for name, s in servers.items()}
 
         async def dial(host: str, port: int) -> trio.abc.Stream:
             del port
-            return await dials[host]()
+            return await routes[host]()
+
+        plugins = Plugins({}, TrioClock())
 
         def make(connection: Connection) -> Cluster:
             return Cluster(
-                connection,
-                HttpxKubeClient(connection, dial=dial, unary=StreamTransport),
+                HttpxKubeClient(
+                    connection,
+                    plugins=plugins,
+                    dial=dial,
+                    unary=StreamTransport,
+                    read=files.read,
+                ),
                 settings_of(config, connection, instruments),
                 relist_seconds=config.relist_seconds,
             )
 
         cache = KubeconfigCache({}, read=files.read, stamp=files.stamp)
-        clusters = LiveClusters(config, cache, make, TrioClock())
+        clusters = LiveClusters(config, kubeconfigs or cache, make, plugins, TrioClock())
         daemon = Daemon(config, clusters, instruments)
         nursery = await stack.enter_async_context(trio.open_nursery())
         nursery.start_soon(clusters.run)
-        yield Whole(servers, files, daemon, clusters, nursery)
+        yield Whole(servers, files, daemon, clusters, nursery, routes=routes)
         nursery.cancel_scope.cancel()
 
 

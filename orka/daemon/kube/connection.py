@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Literal
 from urllib.parse import urlsplit
 
 IDENTITY_BYTES = 16  # as many as a UUID: two setups never collide by accident
@@ -25,19 +26,82 @@ class TokenFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Basic:
+    """A name and a password, for servers and proxies that still take them."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """A client certificate with its key, both PEM."""
+    """A client certificate with its key, both PEM, as they stand in the kubeconfig."""
 
     certificate: bytes = field(repr=False)
     key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """A client certificate and its key in files that somebody else renews."""
+
+    certificate_path: str
+    key_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecPlugin:
+    """A program that prints credentials: `users[].user.exec`.
+
+    `command` is absolute if it held a slash, else looked up in PATH. `cluster_info` is the
+    JSON object that goes into KUBERNETES_EXEC_INFO as `spec.cluster`, None unless the entry
+    asked for it.
+    """
+
+    command: str
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    api_version: Literal[
+        "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
+    ] = "client.authentication.k8s.io/v1"
+    interactive_mode: Literal["Never", "IfAvailable", "Always"] = "IfAvailable"
+    cluster_info: str | None = field(default=None, repr=False)
+    install_hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Impersonation:
+    """Whom to act as; sent with every request, over http:// too."""
+
+    user: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who we are to the API server: a token, a certificate, both, or nobody (anonymous)."""
+    """Who we are to the API server; all None is anonymous.
+
+    A token and a certificate may be used together. The plugin is there only where the entry
+    has no other credential, as for kubectl.
+    """
 
     token: StaticToken | TokenFile | None = None
-    certificate: ClientCertificate | None = None
+    basic: Basic | None = None
+    certificate: ClientCertificate | CertificateFiles | None = None
+    plugin: ExecPlugin | None = None
+    impersonation: Impersonation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """The proxy for every request of a cluster: `proxy-url`, or the environment's."""
+
+    scheme: Literal["http", "https", "socks5", "socks5h"]
+    host: str
+    port: int
+    basic: Basic | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +115,8 @@ class Connection:
 
     server: str  # scheme://host:port, nothing behind it
     path_prefix: str = ""  # put before every request path; begins with "/", never ends with it
-    ca: bytes | None = None  # PEM that replaces the system's roots
+    ca: bytes | None = None  # PEM that replaces the system's roots, as it was at load
+    ca_path: str | None = None  # the file it came from, read again while we run
     insecure: bool = False  # do not verify the server
     tls_server_name: str | None = None  # SNI, and the name that is verified
     credentials: Credentials = field(default_factory=Credentials)
@@ -60,6 +125,7 @@ class Connection:
     user: str = ""
     cluster: str = ""
     disable_compression: bool = False
+    proxy: Proxy | None = None
     in_cluster: bool = False
     identity: str = field(init=False)
 
@@ -84,13 +150,14 @@ class Connection:
 
     @property
     def host(self) -> str:
-        """Name or address, without the brackets of an IPv6 one."""
-        return urlsplit(self.server).hostname or ""
+        """Name or address, without the brackets and escapes of an IPv6 one."""
+        return (urlsplit(self.server).hostname or "").replace("%25", "%")
 
     @property
     def port(self) -> int:
         """The port, 443 or 80 where the URL has none."""
-        return urlsplit(self.server).port or (443 if self.tls else 80)
+        port = urlsplit(self.server).port
+        return (443 if self.tls else 80) if port is None else port
 
     @property
     def verified_name(self) -> str:
@@ -108,22 +175,35 @@ def _identity(connection: Connection) -> str:
 
 
 def _identifying_parts(connection: Connection) -> list[bytes]:
-    parts = [
-        connection.server.encode(),
-        connection.path_prefix.encode(),
-        b"no-ca" if connection.ca is None else b"ca:" + connection.ca,
-        b"insecure" if connection.insecure else b"verified",
-        (connection.tls_server_name or "").encode(),
-    ]
-    token = connection.credentials.token
-    if token is None:
-        parts += [b"no-token"]
-    elif isinstance(token, StaticToken):
-        parts += [b"token", token.token.encode()]
+    """Files count by their paths: what is in them is meant to change under the same user."""
+    if connection.ca_path is not None:
+        ca = f"ca-file:{connection.ca_path}".encode()
     else:
-        # By its path: the token inside is meant to change under the same user.
-        parts += [b"token-file", token.path.encode(), (token.fallback or "").encode()]
-    certificate = connection.credentials.certificate
-    if certificate is not None:
-        parts += [b"certificate", certificate.certificate, certificate.key]
+        ca = b"no-ca" if connection.ca is None else b"ca:" + connection.ca
+    credentials = connection.credentials
+    described = (
+        connection.server,
+        connection.path_prefix,
+        connection.insecure,
+        connection.tls_server_name,
+        connection.proxy,
+        connection.proxy and connection.proxy.basic and connection.proxy.basic.password,
+        credentials.impersonation,
+    )
+    parts = [repr(described).encode(), ca]
+    match credentials.token:
+        case StaticToken(token):
+            parts += [b"token", token.encode()]
+        case TokenFile(path, fallback):
+            parts += [b"token-file", path.encode(), (fallback or "").encode()]
+    match credentials.certificate:
+        case ClientCertificate(certificate, key):
+            parts += [b"certificate", certificate, key]
+        case CertificateFiles(certificate_path, key_path):
+            parts += [b"certificate-files", certificate_path.encode(), key_path.encode()]
+    if credentials.basic is not None:
+        parts += [b"basic", repr((credentials.basic.username, credentials.basic.password)).encode()]
+    plugin = credentials.plugin
+    if plugin is not None:
+        parts += [b"plugin", repr((plugin, plugin.env, plugin.cluster_info)).encode()]
     return parts

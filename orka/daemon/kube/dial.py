@@ -5,6 +5,7 @@ The one place where errors of sockets, of TLS and of trio's streams become failu
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import ssl
@@ -12,12 +13,15 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import trio
 
-from orka.daemon.kube.connection import Connection
+from orka.daemon.kube.connection import Connection, Proxy
 from orka.daemon.kube.errors import Failure, FailureKind, KubeError
+from orka.daemon.kube.tls import client_context
 from orka.daemon.kube.tls_stream import DrainingTlsStream
+from orka.daemon.kube.tunnel import ProxyRefused, forwards, open_tunnel
 
 CONNECT_SECONDS = 10.0  # a server further away than that is not reachable for a live view
 TLS_SECONDS = 10.0  # client-go's handshake limit
+PROXY_SECONDS = 10.0  # from the proxy's connection to the server's; a proxy dials for us
 
 KEEPALIVE_IDLE_SECONDS = 30  # a half-open connection is found after 30 + 3 * 10 s of silence
 KEEPALIVE_INTERVAL_SECONDS = 10
@@ -53,16 +57,73 @@ async def connect(
     `context` is None for an http:// server. Raises KubeError: CONNECT, TLS or TIMEOUT.
     """
     where = where_of(connection)
+    if connection.proxy is None:
+        stream = await _dialled(dial, connection.host, connection.port, where)
+    else:
+        stream = await _through(connection.proxy, connection, dial)
+    if context is None:
+        return stream
+    return await _secured(stream, context, connection.verified_name, where)
+
+
+async def _dialled(dial: Dial, host: str, port: int, where: str) -> trio.abc.Stream:
     try:
         with trio.fail_after(CONNECT_SECONDS):
-            stream = await dial(connection.host, connection.port)
+            return await dial(host, port)
     except trio.TooSlowError as exc:
         raise KubeError(_too_slow(where, "connection", CONNECT_SECONDS)) from exc
     except (OSError, UnicodeError, trio.BrokenResourceError) as exc:
         raise KubeError(connect_failure(where, exc)) from exc
-    if context is None:
+
+
+async def _through(proxy: Proxy, connection: Connection, dial: Dial) -> trio.abc.Stream:
+    """A stream that ends at the server; at the proxy, where requests are sent to that."""
+    where = f"proxy {_host_and_port(proxy.host, proxy.port)}"
+    stream = await _dialled(dial, proxy.host, proxy.port, where)
+    if proxy.scheme == "https":
+        variables = (os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+        roots = _proxy_roots(connection.ca, *variables)
+        stream = await _secured(stream, roots, proxy.host, where)
+    if forwards(connection):
         return stream
-    secured = DrainingTlsStream(stream, context, connection.verified_name)
+    try:
+        await _have_connected(stream, proxy, connection, where)
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return stream
+
+
+async def _have_connected(
+    stream: trio.abc.Stream, proxy: Proxy, connection: Connection, where: str
+) -> None:
+    try:
+        with trio.fail_after(PROXY_SECONDS):
+            await open_tunnel(stream, proxy, connection.host, connection.port)
+    except trio.TooSlowError as exc:
+        raise KubeError(_too_slow(where, "answer", PROXY_SECONDS)) from exc
+    except (ProxyRefused, OSError, trio.BrokenResourceError) as exc:
+        raise KubeError(connect_failure(where, exc)) from exc
+
+
+@functools.lru_cache(maxsize=16)  # contexts; each holds every root of the system
+def _proxy_roots(ca: bytes | None, _file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """The system's roots, which OpenSSL finds by two variables, and the cluster's.
+
+    Kubectl knows but the latter where there are any. The client certificate is not shown.
+    """
+    context = client_context(Connection("https://proxy"))
+    if ca is not None:
+        context.load_verify_locations(
+            cadata=ca.decode("latin-1").encode("ascii", "replace").decode()
+        )
+    return context
+
+
+async def _secured(
+    stream: trio.abc.Stream, context: ssl.SSLContext, name: str, where: str
+) -> trio.abc.Stream:
+    secured = DrainingTlsStream(stream, context, name)
     try:
         await _shake_hands(secured, where)
     except BaseException:
@@ -83,8 +144,11 @@ async def _shake_hands(secured: DrainingTlsStream, where: str) -> None:
 
 def where_of(connection: Connection) -> str:
     """`host:port`, as messages name the server."""
-    host = f"[{connection.host}]" if ":" in connection.host else connection.host
-    return f"{host}:{connection.port}"
+    return _host_and_port(connection.host, connection.port)
+
+
+def _host_and_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def connect_failure(where: str, exc: BaseException) -> Failure:

@@ -25,6 +25,7 @@ class FailureKind(Enum):
     TLS = "tls"
     TIMEOUT = "timeout"  # a deadline of ours
     CUT = "cut"  # the body ended before its end
+    RENEWED = "renewed"  # we ended the stream: the client certificate changed
     NOT_KUBERNETES = "not-kubernetes"  # HTML, wrong content type, not one whole JSON document
     EXPIRED = "expired"  # 410: the resourceVersion or continue token is too old
     TOO_LARGE = "too-large"  # 504 ResourceVersionTooLarge

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from orka.daemon.kube.connection import Connection
-from orka.daemon.kube.kubeconfig import load
-from orka.daemon.kube.kubeconfig_files import Read, read_file
+from orka.daemon.kube.kubeconfig import resolve
+from orka.daemon.kube.kubeconfig_files import Read, merge, read_file
 from orka.proto.messages import Target
 
 TARGETS_MAX_COUNT = 64  # shells and contexts of one user at a time; each a few KiB
+EXPOSED_MAX_COUNT = 1024  # paths warned of, so that a stranger's paths fill no memory
+OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
 
 Stamp = tuple[int, int, int] | None
 """mtime in ns, size, inode; None for a file that is not there."""
+
+log = logging.getLogger("orka.kube.kubeconfig")
 
 
 def stamp_file(path: str) -> Stamp:
@@ -24,6 +30,14 @@ def stamp_file(path: str) -> Stamp:
     except OSError:
         return None
     return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def mode_of_file(path: str) -> int:
+    """The permission bits; none for a file that is not there any more."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)  # noqa: PTH116 -- see above
+    except OSError:
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +50,8 @@ class KubeconfigCache:
     """`load` for a daemon that is asked at every request; failures are not remembered.
 
     Every file that `load` asked for counts, those that the kubeconfig names and those that
-    were missing too.
+    were missing too. The first time that a kubeconfig with a secret in it is seen to be readable
+    by others, the log says so.
     """
 
     def __init__(
@@ -45,11 +60,14 @@ class KubeconfigCache:
         *,
         read: Read = read_file,
         stamp: Callable[[str], Stamp] = stamp_file,
+        mode: Callable[[str], int] = mode_of_file,
     ) -> None:
         self._environ = environ
         self._read = read
         self._stamp = stamp
+        self._mode = mode
         self._loaded: dict[Target, _Loaded] = {}
+        self._exposed: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<KubeconfigCache targets={len(self._loaded)}>"
@@ -68,9 +86,20 @@ class KubeconfigCache:
             stamps[path] = self._stamp(path)
             return self._read(path)
 
-        connection = load(target, self._environ, read=read_stamped)
+        merged = merge(target.kubeconfig, read_stamped)
+        for path in sorted(merged.secret_files - self._exposed):
+            self._warn_if_exposed(path)
+        connection = resolve(merged, target, self._environ, read_stamped)
         self._loaded.pop(target, None)
         while len(self._loaded) >= TARGETS_MAX_COUNT:
             del self._loaded[next(iter(self._loaded))]
         self._loaded[target] = _Loaded(connection, stamps)
         return connection
+
+    def _warn_if_exposed(self, path: str) -> None:
+        mode = self._mode(path)
+        if mode & OTHERS_MAY_READ and len(self._exposed) < EXPOSED_MAX_COUNT:
+            self._exposed.add(path)
+            log.warning(
+                "kubeconfig-exposed path=%s mode=%04o: others can read its secrets", path, mode
+            )

@@ -10,83 +10,34 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import msgspec
-import yaml
 
+from orka.daemon.kube import yaml11
+from orka.daemon.kube.kubeconfig_fields import (
+    ClusterFields,
+    ContextFields,
+    Extension,
+    Extensions,
+    NamedCluster,
+    NamedContext,
+    NamedUser,
+    Preferences,
+    UserFields,
+    document_of,
+    type_of,
+)
+from orka.daemon.kube.yaml11_scalars import YamlError
 from orka.proto.errors import ConfigError
 
 # Thousands of contexts with inline certificates fit; more is no kubeconfig.
 FILE_MAX_BYTES = 16 * 1024 * 1024
-DEPTH_MAX_COUNT = 100  # collections inside collections; a kubeconfig has about eight
+KINDS = ("", "Config")
+WORD_MAX_CHARS = 64  # what is longer is no kind and no apiVersion, and may be anything
+API_VERSIONS = ("", "/", "v1", "/v1")  # as Go splits group from version
 
 Read = Callable[[str], bytes]
 """A whole file by its absolute path; OSError when it cannot be had."""
 
 T = TypeVar("T")
-
-
-class ClusterFields(msgspec.Struct, frozen=True, rename="kebab"):
-    """`clusters[].cluster`; null and absent are one."""
-
-    server: str | None = None
-    tls_server_name: str | None = None
-    insecure_skip_tls_verify: bool | None = None
-    certificate_authority: str | None = None
-    certificate_authority_data: str | None = None
-    proxy_url: str | None = None
-    disable_compression: bool | None = None
-
-
-class UserFields(msgspec.Struct, frozen=True, rename="kebab"):
-    """`users[].user`; what orka refuses is here too, so that it can be named."""
-
-    client_certificate: str | None = None
-    client_certificate_data: str | None = None
-    client_key: str | None = None
-    client_key_data: str | None = None
-    token: str | None = None
-    token_file: str | None = msgspec.field(default=None, name="tokenFile")
-    impersonate: str | None = msgspec.field(default=None, name="as")
-    as_uid: str | None = None
-    as_groups: list[str] | None = None
-    as_user_extra: dict[str, list[str]] | None = None
-    username: str | None = None
-    password: str | None = None
-    auth_provider: dict[str, object] | None = None
-    exec: dict[str, object] | None = None
-
-
-class ContextFields(msgspec.Struct, frozen=True):
-    """`contexts[].context`."""
-
-    cluster: str | None = None
-    user: str | None = None
-    namespace: str | None = None
-
-
-class _NamedCluster(msgspec.Struct):
-    name: str | None = None
-    cluster: ClusterFields | None = None
-
-
-class _NamedUser(msgspec.Struct):
-    name: str | None = None
-    user: UserFields | None = None
-
-
-class _NamedContext(msgspec.Struct):
-    name: str | None = None
-    context: ContextFields | None = None
-
-
-class _Document(msgspec.Struct, rename="kebab"):
-    """The top of a file; `apiVersion` and `kind` may be absent."""
-
-    kind: str | None = None
-    api_version: str | None = msgspec.field(default=None, name="apiVersion")
-    current_context: str | None = None
-    clusters: list[_NamedCluster] | None = None
-    users: list[_NamedUser] | None = None
-    contexts: list[_NamedContext] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +58,7 @@ class Merged:
     contexts: Mapping[str, Entry[ContextFields]] = field(default_factory=dict)
     clusters: Mapping[str, Entry[ClusterFields]] = field(default_factory=dict)
     users: Mapping[str, Entry[UserFields]] = field(default_factory=dict)
+    secret_files: frozenset[str] = frozenset()  # those that nobody else should be able to read
 
     def then(self, later: Merged) -> Merged:
         """This one, completed by what only `later` has."""
@@ -117,6 +69,7 @@ class Merged:
             {**later.contexts, **self.contexts},
             {**later.clusters, **self.clusters},
             {**later.users, **self.users},
+            self.secret_files | later.secret_files,
         )
 
 
@@ -136,27 +89,33 @@ def read_file(path: str) -> bytes:
         return file.read(FILE_MAX_BYTES)
 
 
-def why_unreadable(exc: OSError) -> str:
-    """The system's words for it, without the path."""
-    return exc.strerror or str(exc)
+def why_unreadable(exc: OSError | ValueError) -> str:
+    """The system's words for it, without the path; ValueError: no path has a zero byte."""
+    return (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
 
 
 def merge(paths: Sequence[str], read: Read) -> Merged:
     """Read the files in order, each once, and merge them: the first one wins.
 
-    A missing file is skipped and noted; one that is there and cannot be used makes the whole
-    load fail with a ConfigError that names it, even if others are good.
+    A missing file is skipped and noted; those that are there and cannot be used make the whole
+    load fail with a ConfigError that names them all, even if others are good.
     """
     merged = Merged()
+    problems: list[str] = []
     for path in dict.fromkeys(paths):
         try:
             data = read(path)
         except FileNotFoundError:
             merged = merged.then(Merged(missing=(path,)))
-        except OSError as exc:
-            raise ConfigError(f"kubeconfig {path}: {why_unreadable(exc)}") from exc
+        except (OSError, ValueError) as exc:
+            problems.append(f"kubeconfig {path}: {why_unreadable(exc)}")
         else:
-            merged = merged.then(parse(path, data))
+            try:
+                merged = merged.then(parse(path, data))
+            except ConfigError as exc:
+                problems.append(exc.message)
+    if problems:
+        raise ConfigError("; ".join(problems))
     return merged
 
 
@@ -165,65 +124,44 @@ def parse(path: str, data: bytes) -> Merged:
 
     What the error says never quotes the file: it may hold secrets.
     """
-    document = _document(path, data)
-    if document.kind not in (None, "", "Config") or document.api_version not in (None, "", "v1"):
+    try:
+        plain = yaml11.load(data)
+        document = document_of(plain)
+    except msgspec.ValidationError as exc:
+        raise ConfigError(f"kubeconfig {path}: {exc}") from exc
+    except YamlError as exc:
+        raise ConfigError(f"kubeconfig {path} is not YAML: {exc}") from exc
+    kind, api_version = type_of(plain)
+    if kind not in KINDS or api_version not in API_VERSIONS:
         raise ConfigError(
             f"kubeconfig {path}: expected kind Config of apiVersion v1, "
-            f"got {document.kind!r} of {document.api_version!r}"
+            f"got {_shown(kind)} of {_shown(api_version)}"
         )
-    contexts = [(item.name, item.context or ContextFields()) for item in document.contexts or ()]
-    clusters = [(item.name, item.cluster or ClusterFields()) for item in document.clusters or ()]
-    users = [(item.name, item.user or UserFields()) for item in document.users or ()]
-    return Merged(
+    clusters = [item or NamedCluster() for item in document.clusters or ()]
+    users = [item or NamedUser() for item in document.users or ()]
+    contexts = [item or NamedContext() for item in document.contexts or ()]
+    merged = Merged(
         (path,),
         (),
         document.current_context or "",
-        _by_name(path, "contexts", contexts),
-        _by_name(path, "clusters", clusters),
-        _by_name(path, "users", users),
+        _by_name(path, "contexts", [(n.name, n.context or ContextFields()) for n in contexts]),
+        _by_name(path, "clusters", [(n.name, n.cluster or ClusterFields()) for n in clusters]),
+        _by_name(path, "users", [(n.name, n.user or UserFields()) for n in users]),
+        frozenset([path]) if any(n.user and n.user.secret for n in users) else frozenset(),
     )
+    preferences = document.preferences or Preferences()
+    for extensions in (document.extensions, preferences.extensions):
+        _check_extensions(path, "the file", extensions)
+    for entries in (merged.contexts, merged.clusters, merged.users):
+        for name, entry in entries.items():
+            _check_extensions(path, f"{name!r}", entry.fields.extensions)
+    return merged
 
 
-class _Loader(yaml.CSafeLoader):
-    """YAML 1.1 as Kubernetes reads it: what looks like a date is a string."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _document(path: str, data: bytes) -> _Document:
-    try:
-        _check_depth(data)
-        plain = yaml.load(data, Loader=_Loader)  # noqa: S506 -- a safe loader, less its dates
-        return _Document() if plain is None else msgspec.convert(plain, _Document)
-    except msgspec.ValidationError as exc:
-        raise ConfigError(f"kubeconfig {path}: {exc}") from exc
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
-        raise ConfigError(f"kubeconfig {path} is not YAML: {_yaml_problem(exc)}") from exc
-
-
-def _check_depth(data: bytes) -> None:
-    """PyYAML's C composer recurses without a limit: deep nesting would kill the process."""
-    depth = 0
-    for event in yaml.parse(data, Loader=_Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > DEPTH_MAX_COUNT:
-            raise RecursionError
-
-
-def _yaml_problem(exc: Exception) -> str:
-    if isinstance(exc, yaml.MarkedYAMLError) and exc.problem_mark is not None:
-        mark = exc.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {exc.problem}"
-    if isinstance(exc, RecursionError):
-        return "nested too deeply"
-    return "it holds bytes that are not text" if isinstance(exc, yaml.YAMLError) else "a bad scalar"
+def _shown(value: object) -> str:
+    """A value that should have been one word."""
+    is_word = isinstance(value, str) and len(value) <= WORD_MAX_CHARS
+    return repr(value) if is_word else f"<{type(value).__name__}>"
 
 
 def _by_name(path: str, where: str, items: Sequence[tuple[str | None, T]]) -> dict[str, Entry[T]]:
@@ -233,3 +171,16 @@ def _by_name(path: str, where: str, items: Sequence[tuple[str | None, T]]) -> di
             raise ConfigError(f"kubeconfig {path}: duplicate name {name!r} in {where}")
         entries[name or ""] = Entry(fields, path)
     return entries
+
+
+def _check_extensions(path: str, where: str, extensions: Extensions) -> None:
+    """One name twice makes the file unusable here too, unless the first one is null."""
+    seen: set[str] = set()
+    for item in extensions or ():
+        extension = item or Extension()
+        if (extension.name or "") in seen:
+            raise ConfigError(
+                f"kubeconfig {path}: duplicate name {extension.name!r} in extensions of {where}"
+            )
+        if extension.extension is not None:
+            seen.add(extension.name or "")

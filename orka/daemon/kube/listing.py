@@ -19,6 +19,7 @@ from orka.daemon.kube.moves import (
     get_page,
     give_up_audit,
     hand_over,
+    list_now,
     list_pages,
     open_watch,
     opened,
@@ -163,7 +164,12 @@ def stream_failed(stream: StreamingInitial, failure: Failure, turn: Turn) -> Nex
     """See the table of remedies."""
     opened_before = stream.opened_at is not None
     remedy = remedies.of_streaming_list(failure, opened=opened_before)
-    memory, purpose = replace(stream.memory, last_failure=failure), stream.purpose
+    memory, purpose = stream.memory, stream.purpose
+    if remedy is Remedy.AT_ONCE:  # our own doing: nothing failed
+        if isinstance(purpose, Audit):
+            return give_up_audit(memory, purpose, turn)
+        return list_now(memory, purpose, turn)
+    memory = replace(memory, last_failure=failure)
     if failure.kind in (FailureKind.TIMEOUT, FailureKind.CUT, FailureKind.NOT_KUBERNETES):
         memory = replace(memory, streaming_failures=memory.streaming_failures + 1)
     if remedy is Remedy.PAGES_FOR_GOOD or memory.streaming_failures >= STREAMING_FAILURES_MAX:

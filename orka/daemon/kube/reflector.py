@@ -13,16 +13,19 @@ StreamingInitial   StreamOpened     StreamingInitial
 StreamingInitial   EventsArrived    StreamingInitial Watching ListingPages Opening Waiting
 ..                                  CheckingDiscovery
 StreamingInitial   StreamEnded      ListingPages Opening
-StreamingInitial   Failed           ListingPages Opening Waiting CheckingDiscovery
+StreamingInitial   Failed           StreamingInitial ListingPages Opening Waiting
+..                                  CheckingDiscovery
 ListingPages       PageArrived      ListingPages Opening Waiting
 ListingPages       Failed           ListingPages Opening Waiting CheckingDiscovery
 Opening            StreamOpened     Watching
-Opening            Failed           Waiting StreamingInitial ListingPages CheckingDiscovery
+Opening            Failed           Opening Waiting StreamingInitial ListingPages
+..                                  CheckingDiscovery
 Opening            RelistRequested  StreamingInitial ListingPages Waiting
-Watching           EventsArrived    Watching Waiting StreamingInitial ListingPages
+Watching           EventsArrived    Watching Opening Waiting StreamingInitial ListingPages
 ..                                  CheckingDiscovery
 Watching           StreamEnded      Opening Waiting StreamingInitial ListingPages
-Watching           Failed           Waiting StreamingInitial ListingPages CheckingDiscovery
+Watching           Failed           Opening Waiting StreamingInitial ListingPages
+..                                  CheckingDiscovery
 Watching           AuditDue         StreamingInitial ListingPages
 Watching           RelistRequested  StreamingInitial ListingPages Waiting
 Waiting            WaitOver         Opening StreamingInitial ListingPages CheckingDiscovery

@@ -28,6 +28,7 @@ class Remedy(Enum):
     """What to do about a failure."""
 
     RETRY = auto()  # the same request again, after a wait
+    AT_ONCE = auto()  # the same request again
     SMALLER_PAGES = auto()  # the list from its start in smaller pages, after a wait
     RESTART = auto()  # the list from its start at once, twice; then as one page
     ANEW_SLOWLY = auto()  # a list, after a long wait
@@ -44,6 +45,7 @@ WATCH: Mapping[FailureKind, Remedy] = {
     FailureKind.TLS: Remedy.RETRY,
     FailureKind.TIMEOUT: Remedy.RETRY,
     FailureKind.CUT: Remedy.RETRY,
+    FailureKind.RENEWED: Remedy.AT_ONCE,
     FailureKind.NOT_KUBERNETES: Remedy.RETRY,
     FailureKind.EXPIRED: Remedy.RELIST,
     FailureKind.TOO_LARGE: Remedy.RELIST,
@@ -63,6 +65,7 @@ PAGE: Mapping[FailureKind, Remedy] = {
     FailureKind.TLS: Remedy.RETRY,
     FailureKind.TIMEOUT: Remedy.SMALLER_PAGES,
     FailureKind.CUT: Remedy.SMALLER_PAGES,  # servers abort a body after 60 seconds
+    FailureKind.RENEWED: Remedy.RETRY,  # a page is never ended for that
     FailureKind.NOT_KUBERNETES: Remedy.RETRY,
     # The continue token outlived the server's history. What the server offers instead would
     # mix pages of different moments.
@@ -83,6 +86,7 @@ STREAMING_LIST: Mapping[FailureKind, Remedy] = {
     # No frame for too long: the mark was dropped on the way, or the option was not known.
     FailureKind.TIMEOUT: Remedy.PAGES,  # once it was open: PAGES_FOR_GOOD
     FailureKind.CUT: Remedy.RETRY,  # twice in a row: PAGES_FOR_GOOD
+    FailureKind.RENEWED: Remedy.AT_ONCE,
     FailureKind.NOT_KUBERNETES: Remedy.PAGES,
     FailureKind.EXPIRED: Remedy.PAGES,
     FailureKind.TOO_LARGE: Remedy.PAGES,

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orka.daemon.kube.errors import Failure, FailureKind, failure_of_response
+import trio
+
+from orka.daemon.kube.errors import Failure, FailureKind, KubeError, failure_of_response
 from orka.daemon.kube.http import (
     JSON,
     METADATA_LIST_ACCEPT,
     METADATA_WATCH_ACCEPT,
+    ByteStream,
     Params,
     Response,
 )
 from orka.daemon.kube.machine import GetPage, OpenInitialStream, OpenWatch
 from orka.daemon.model import Resource
+
+ERROR_BODY_SECONDS = 5.0  # its words help the user; the status alone says what to do
+ERROR_BODY_MAX_BYTES = 64 * 1024
+
+logger = logging.getLogger("orka.kube")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +74,18 @@ def not_json(headers: Mapping[str, str]) -> Failure | None:
         return None
     said = content_type or "no content type"
     return Failure(FailureKind.NOT_KUBERNETES, f"200 with {said}, not {JSON}")
+
+
+async def refusal_of_stream(stream: ByteStream) -> Failure | None:
+    """Why a stream is none, with what its body says of it; None for one to be read."""
+    if stream.status == 200:
+        return not_json(stream.headers)
+    body = bytearray()
+    with trio.move_on_after(ERROR_BODY_SECONDS):
+        try:
+            while len(body) < ERROR_BODY_MAX_BYTES and (chunk := await stream.receive_some()):
+                body += chunk
+        except KubeError as exc:
+            # The status alone says what to do; the words would only have helped the user.
+            logger.debug("error body cut status=%d why=%s", stream.status, exc)
+    return failure_of_response(stream.status, stream.headers, bytes(body))

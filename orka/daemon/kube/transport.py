@@ -1,4 +1,4 @@
-"""A Connection to authenticated HTTP requests: the only module that knows httpx.
+"""A Connection and a TLS context to HTTP requests: the only module that knows httpx.
 
 Unary requests use httpx's own pooled transport. A watch or a streaming list has a connection
 to itself on `StreamTransport`, which parses with httptools and drains TLS: about a fifth of
@@ -8,7 +8,7 @@ the CPU per event.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -22,7 +22,6 @@ import trio
 from orka import __version__
 from orka.daemon.kube.bodies import DecodedBody, RawBody, WholeBody
 from orka.daemon.kube.connection import Connection
-from orka.daemon.kube.credentials import TokenSource
 from orka.daemon.kube.dial import (
     CONNECT_SECONDS,
     SOCKET_OPTIONS,
@@ -30,22 +29,22 @@ from orka.daemon.kube.dial import (
     causes,
     connect,
     connect_failure,
-    dial_tcp,
     lost_failure,
     tls_failure,
     where_of,
 )
 from orka.daemon.kube.errors import Failure, FailureKind, KubeError
 from orka.daemon.kube.http import ByteStream, Params, Response
-from orka.daemon.kube.kubeconfig_files import Read, read_file
-from orka.daemon.kube.tls import client_context
+from orka.daemon.kube.tunnel import forwarding
 
 # API servers indent their JSON for names that begin like curl's or a browser's; not for this.
 USER_AGENT = f"orkad/{__version__}"
 CLOSE_SECONDS = 1.0  # a goodbye that cannot be sent at once is not worth waiting for
 KEEPALIVE_MAX_COUNT = 16  # idle connections kept: lists are few at a time
 KEEPALIVE_EXPIRY_SECONDS = 60.0  # below the 90 s after which API servers close idle ones
-BODY_MAX_BYTES = 512 * 1024 * 1024  # an unpaged list of 200k objects' metadata is about 300 MB
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""In order; a name may come more than once."""
 
 UnaryTransport = Callable[[Connection, ssl.SSLContext | None, Dial], httpx.AsyncBaseTransport]
 """Makes the transport of all requests but streams; the context is None for http://."""
@@ -69,7 +68,9 @@ class StreamTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request and wait for the head; closing the response closes its connection."""
-        lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
+        before_path, for_proxy = forwarding(self._connection)
+        target = before_path + request.url.raw_path
+        lines = [b"%s %s HTTP/1.1" % (request.method.encode(), target), *for_proxy]
         lines += [b"%s: %s" % header for header in request.headers.raw]
         head = b"\r\n".join([*lines, b"", b""])
         content = await request.aread()
@@ -106,9 +107,15 @@ class _HttpxBody(httpx.AsyncByteStream):
 
 
 def pooled_transport(
-    connection: Connection, context: ssl.SSLContext | None, _dial: Dial
+    connection: Connection, context: ssl.SSLContext | None, dial: Dial
 ) -> httpx.AsyncBaseTransport:
-    """The transport that httpx brings, with its pool of idle connections; real TCP only."""
+    """The transport that httpx brings, with its pool of idle connections; real TCP only.
+
+    Behind a proxy it is ours, without a pool: inside a tunnel httpx 0.28 verifies the host of
+    the URL and forgets `tls-server-name`.
+    """
+    if connection.proxy is not None:
+        return StreamTransport(connection, context, dial)
     return httpx.AsyncHTTPTransport(
         verify=context if context is not None else connection.tls,
         trust_env=False,
@@ -136,60 +143,47 @@ class _UnansweredError(KubeError):
     """The connection was lost before the first byte of an answer."""
 
 
-class HttpxKubeClient:
-    """KubeClient over httpx, for one Connection; close it with `aclose`.
+class Wire:
+    """One server over one TLS context: requests without a thought for who makes them.
 
-    Its callers count their requests, because only they know what a request was for. After
-    any unary request that did not end with a whole answer (failed, or given up by its
-    caller), the idle connections beside it are not used again: what hung one may have hung
-    all.
+    Close it with `aclose`; a stream or request under way then lives on to its own end. After any
+    unary request that did not end with a whole answer (failed, or given up by its caller), the
+    idle connections beside it are not used again: what hung one may have hung all.
     """
 
     def __init__(
         self,
         connection: Connection,
+        context: ssl.SSLContext | None,
         *,
-        dial: Dial = dial_tcp,
-        unary: UnaryTransport = pooled_transport,
-        read: Read = read_file,
-        body_max_bytes: int = BODY_MAX_BYTES,
+        dial: Dial,
+        unary: UnaryTransport,
+        body_max_bytes: int,
     ) -> None:
-        """Opens nothing yet; ConfigError for certificates or keys that cannot be used.
-
-        `dial` connects the streams. `unary` makes the transport of all other requests: pass
-        `StreamTransport` to send those through `dial` as well. `read` reads token files. A larger
-        body than `body_max_bytes` is refused; streams have no such limit.
-        """
-        self.connection = connection
+        """Opens nothing yet; see HttpxKubeClient for the parameters."""
+        self._connection = connection
         self._where = where_of(connection)
-        self._context = client_context(connection) if connection.tls else None
+        self._context = context
         self._dial = dial
         self._unary = unary
         self._body_max_bytes = body_max_bytes
-        self._tokens = TokenSource(connection.credentials, read=read)
-        self._streams = _client(StreamTransport(connection, self._context, dial))
+        self._streams = _client(StreamTransport(connection, context, dial))
         self._pool = self._new_pool()
 
     def __repr__(self) -> str:
-        return f"<HttpxKubeClient {self.connection!r} in_flight={self._pool.in_flight}>"
+        return f"<Wire {self._where} in_flight={self._pool.in_flight}>"
 
     async def aclose(self) -> None:
         """Close idle connections; a request still under way closes its own when it ends."""
         self._pool.retired = True
         await self._close_if_left(self._pool)
 
-    async def get(
-        self, path: str, params: Params, accept: str, etag: str | None = None
-    ) -> Response:
-        """See KubeClient.
+    async def get(self, path: str, params: Params, headers: Headers) -> Response:
+        """One GET, its body read whole.
 
         A connection lost before the answer began is replaced once, at once, if it may have
         been an idle one that the server had closed meanwhile.
         """
-        headers = self._headers(accept)
-        headers["accept-encoding"] = "identity" if self.connection.disable_compression else "gzip"
-        if etag is not None:
-            headers["if-none-match"] = etag
         pool = self._pool
         may_be_idle = pool.answered
         try:
@@ -200,11 +194,10 @@ class HttpxKubeClient:
         return await self._get_once(self._pool, path, params, headers)
 
     @asynccontextmanager
-    async def stream(self, path: str, params: Params, accept: str) -> AsyncIterator[ByteStream]:
-        """See KubeClient. The connection is closed on leaving, whatever the reason."""
-        headers = self._headers(accept)
-        headers["accept-encoding"] = "identity"  # compression would hold events back
-        headers["connection"] = "close"  # it has this one use
+    async def stream(
+        self, path: str, params: Params, headers: Headers
+    ) -> AsyncIterator[ByteStream]:
+        """One GET on a connection of its own, closed on leaving, whatever the reason."""
         with self._mapped():
             request = self._request(self._streams, path, params, headers)
             response = await self._streams.send(request, stream=True)
@@ -216,9 +209,7 @@ class HttpxKubeClient:
             with trio.move_on_after(CLOSE_SECONDS, shield=True):
                 await response.aclose()
 
-    async def _get_once(
-        self, pool: _Pool, path: str, params: Params, headers: dict[str, str]
-    ) -> Response:
+    async def _get_once(self, pool: _Pool, path: str, params: Params, headers: Headers) -> Response:
         pool.in_flight += 1
         whole = False
         try:
@@ -243,23 +234,20 @@ class HttpxKubeClient:
                 self._retire(pool)
             await self._close_if_left(pool)  # noqa: ASYNC102 -- shielded and bounded inside
 
-    def _headers(self, accept: str) -> dict[str, str]:
-        return {"accept": accept, **self._tokens.headers()}
-
     def _request(
-        self, client: httpx.AsyncClient, path: str, params: Params, headers: dict[str, str]
+        self, client: httpx.AsyncClient, path: str, params: Params, headers: Headers
     ) -> httpx.Request:
-        name = self.connection.tls_server_name
+        name = self._connection.tls_server_name
         return client.build_request(
             "GET",
-            self.connection.url + path,
+            self._connection.url + path,
             params=dict(params) or None,
-            headers=headers,
+            headers=list(headers),
             extensions={"sni_hostname": name} if name else None,
         )
 
     def _new_pool(self) -> _Pool:
-        return _Pool(_client(self._unary(self.connection, self._context, self._dial)))
+        return _Pool(_client(self._unary(self._connection, self._context, self._dial)))
 
     def _retire(self, pool: _Pool) -> None:
         if pool is self._pool and not pool.retired:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
 import trio
 
 from orka.daemon.kube import requests
-from orka.daemon.kube.errors import Failure, FailureKind, KubeError, failure_of_response
+from orka.daemon.kube.errors import Failure, FailureKind, KubeError
 from orka.daemon.kube.events import Changes, Event, EventDecoder, tally
 from orka.daemon.kube.http import ByteStream, KubeClient
 from orka.daemon.kube.lines import LineSplitter, Oversize
@@ -60,11 +60,21 @@ STREAMING_LIST_SECONDS = 120.0  # in all, for a kind that never falls silent
 # The server ends a watch at timeoutSeconds; one that is open for longer is half-open. The one
 # rule that holds for every server.
 WATCH_GRACE_SECONDS = 15.0
-ERROR_BODY_SECONDS = 5.0
-ERROR_BODY_MAX_BYTES = 64 * 1024
 BATCH_MAX_LINES = 2000  # about 6 ms at 3 us a line: other tasks get their turn between
 
+# A list is a good moment to ask whether the cluster is still the same one; many kinds list in one.
+CONFIRMED_SECONDS = 60.0
+
 DiscoveryCheck = Callable[[], Awaitable[bool | None]]
+ClusterCheck = Callable[[float], Awaitable[None]]
+"""Has it confirmed, by an answer that is newer than this, that the same cluster answers? If not,
+`begin_anew` is called on every source before it returns. KubeError if it cannot be asked."""
+
+
+async def nobody_asks(_newer_than: float) -> None:
+    """A ClusterCheck that takes every cluster for the same."""
+    await trio.lowlevel.checkpoint()
+
 
 logger = logging.getLogger("orka.kube")
 
@@ -92,6 +102,7 @@ class ReflectorSource:
     """A live `model.DeltaSource`: lists and watches one resource until cancelled.
 
     `served` asks discovery, uncached: True, False, or None when its answer was not complete.
+    `same_cluster` is asked before a list, and before a watch is resumed after a failure.
     """
 
     def __init__(
@@ -104,6 +115,7 @@ class ReflectorSource:
         ledger: UpstreamLedger,
         counters: KindCounters,
         served: DiscoveryCheck,
+        same_cluster: ClusterCheck = nobody_asks,
     ) -> None:
         self._client = client
         self._resource = resource
@@ -112,6 +124,8 @@ class ReflectorSource:
         self._ledger = ledger
         self._counters = counters
         self._served = served
+        self._same_cluster = same_cluster
+        self._doubted_at = -math.inf  # when something failed last: another may answer since
         self._decoder = EventDecoder(resource.kind)
         self._state: AnyState = start()
         self._resource_version: ResourceVersion | None = None
@@ -151,6 +165,15 @@ class ReflectorSource:
         if self._command is not doing:
             self._doing.cancel(reason="relist requested")
 
+    def begin_anew(self) -> None:
+        """The sink has forgotten everything: begin with a list, whatever is being done."""
+        if self._sink is None:
+            return
+        self._state = start()
+        self._resource_version = None
+        self._feed(Begin())
+        self._doing.cancel(reason="another cluster answers")
+
     async def run(self, sink: Sink) -> None:
         """Feed `sink` until cancelled; no failure of the server ends it."""
         self._sink = sink
@@ -186,6 +209,7 @@ class ReflectorSource:
         if self._command is not command:
             return
         if isinstance(given, Failed):
+            self._doubted_at = trio.current_time()
             logger.info(
                 "failed kind=%s request=%s why=%r audit_id=%s",
                 self._resource.group_resource,
@@ -223,6 +247,8 @@ class ReflectorSource:
     async def _perform(self) -> None:
         """Do the command until the machine has another one."""
         command = self._command
+        if not await self._confirmed(command):
+            return
         match command:
             case GetPage():
                 await self._get_page(command)
@@ -235,6 +261,27 @@ class ReflectorSource:
                 self._answer(command, WaitOver())
             case ask:
                 self._answer(ask, DiscoverySays(await self._ask_discovery()))
+
+    async def _confirmed(self, command: Command) -> bool:
+        """Whether the command may be sent: it goes to the cluster that we know."""
+        match command:
+            case OpenWatch():
+                newer_than = self._doubted_at
+            case GetPage() | OpenInitialStream():
+                newer_than = max(self._doubted_at, trio.current_time() - CONFIRMED_SECONDS)
+            case _:
+                return True
+        if newer_than == -math.inf:
+            return True
+        try:
+            await self._same_cluster(newer_than)
+        except KubeError as exc:
+            failure = exc.failure
+            if failure.kind not in (FailureKind.TLS, FailureKind.UNAUTHORIZED):
+                # Whatever it was, it was no answer to the command, and says nothing of its form.
+                failure = replace(failure, kind=FailureKind.CONNECT)
+            self._answer(command, Failed(failure))
+        return self._command is command
 
     async def _ask_discovery(self) -> bool | None:
         try:
@@ -278,7 +325,7 @@ class ReflectorSource:
                     request.path, request.params, request.accept
                 ) as stream:
                     opening.deadline = math.inf
-                    failure = await _refusal_of(stream)
+                    failure = await requests.refusal_of_stream(stream)
                     if failure is not None:
                         self._answer(command, Failed(failure))
                     else:
@@ -347,21 +394,6 @@ class ReflectorSource:
                 self._counters.inc("events_total", count, type=event_type)
             if isinstance(event, Changes):
                 self._without_uid += event.without_uid
-
-
-async def _refusal_of(stream: ByteStream) -> Failure | None:
-    """Why a stream is none, with what its body says of it; None for one to be read."""
-    if stream.status == 200:
-        return requests.not_json(stream.headers)
-    body = bytearray()
-    with trio.move_on_after(ERROR_BODY_SECONDS):
-        try:
-            while len(body) < ERROR_BODY_MAX_BYTES and (chunk := await stream.receive_some()):
-                body += chunk
-        except KubeError as exc:
-            # The status alone says what to do; the words would only have helped the user.
-            logger.debug("error body cut status=%d why=%s", stream.status, exc)
-    return failure_of_response(stream.status, stream.headers, bytes(body))
 
 
 def _timeout(message: str) -> Failure:

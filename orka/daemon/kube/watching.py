@@ -87,9 +87,12 @@ def cut(watch: Watching, failure: Failure, turn: Turn) -> Next:
 
 def broken(memory: Memory, version: ResourceVersion, failure: Failure, turn: Turn) -> Next:
     """A watch from `version` could not be opened, or broke; see the table of remedies."""
-    memory = replace(memory, last_failure=failure)
     restarted(failure.kind.value, turn)
-    match remedies.WATCH[failure.kind]:
+    remedy = remedies.WATCH[failure.kind]
+    if remedy is Remedy.AT_ONCE:  # our own doing: nothing failed, and nothing is told
+        return open_watch(memory, version, turn)
+    memory = replace(memory, last_failure=failure)
+    match remedy:
         case Remedy.RELIST:
             return relist(memory, failure.kind.value, turn, failure.retry_after_seconds or 0.0)
         case Remedy.ANEW_SLOWLY:

@@ -134,6 +134,15 @@ class World:
         self._counters.inc("quarantined_total")
         logger.warning("quarantined kind=%s key=%r why=%r", self.name, key, why)
 
+    def begin_anew(self, lineage: str, reason: str) -> None:
+        """What was shown is of something else: forget it; readers start from the next list."""
+        self.coalescer.clear()
+        self.journal.clear()
+        self._listed = self._truth = self._pushed_rv = self._proof_at = None
+        self.progress_objects = 0
+        truth = TruthChange("syncing", reason)
+        self.latest.publish(empty_snapshot(lineage, truth, self._clock.wall()))
+
     # -- readers -------------------------------------------------------------------------
 
     def age_seconds(self) -> float | None:

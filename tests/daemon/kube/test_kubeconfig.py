@@ -8,9 +8,11 @@ from collections.abc import Mapping
 import pytest
 
 from orka.daemon.kube.connection import (
+    CertificateFiles,
     ClientCertificate,
     Connection,
     Credentials,
+    Proxy,
     StaticToken,
     TokenFile,
 )
@@ -64,7 +66,9 @@ def test_a_context_becomes_a_connection() -> None:
         path_prefix="/k8s/clusters/c-1",
         ca=b"CA" * 50,
         tls_server_name="kube",
-        credentials=Credentials(StaticToken("t0ken"), ClientCertificate(b"CERT", b"KEY")),
+        credentials=Credentials(
+            StaticToken("t0ken"), certificate=ClientCertificate(b"CERT", b"KEY")
+        ),
         namespace="shop",
         context="dev",
         user="u",
@@ -88,16 +92,17 @@ def test_relative_paths_begin_at_the_file_that_names_them() -> None:
             "/other/config": "",
             "/team/kc/config": text,
             "/team/kc/pki/ca.crt": "CA",
-            "/team/kc/../u.crt": "CERT",
+            "/team/u.crt": "CERT",
             "/abs/u.key": "KEY",
             "/team/kc/token": "t0ken\n",
         }
     )
     connection = load(Target("env", ("/other/config", "/team/kc/config")), {}, read=files.read)
 
-    assert connection.ca == b"CA"
+    assert (connection.ca, connection.ca_path) == (b"CA", "/team/kc/pki/ca.crt")
     assert connection.credentials == Credentials(
-        TokenFile("/team/kc/token"), ClientCertificate(b"CERT", b"KEY")
+        TokenFile("/team/kc/token"),
+        certificate=CertificateFiles("/team/u.crt", "/abs/u.key"),
     )
 
 
@@ -124,18 +129,6 @@ def test_server_urls(server: str, expected: str, prefix: str) -> None:
     assert (connection.server, connection.path_prefix) == (expected, prefix)
 
 
-def test_no_credentials_go_over_plain_http() -> None:
-    """As in kubectl; so what would be refused is not needed there, and not refused."""
-    connection = loaded(
-        kubeconfig(
-            cluster={"server": "http://localhost:8001"},
-            user={"token": "t0ken", "exec": {}, "auth-provider": {}, "username": "x"},
-        )
-    )
-
-    assert connection.credentials == Credentials()
-
-
 @pytest.mark.parametrize("context", [{"user": None}, {"user": "nobody"}])
 def test_a_context_without_a_known_user_is_anonymous(context: Mapping[str, object]) -> None:
     """No error, as in kubectl."""
@@ -149,52 +142,16 @@ def test_insecure_servers_are_taken_as_they_are() -> None:
     assert loaded(kubeconfig(cluster=cluster)).insecure
 
 
-@pytest.mark.parametrize(
-    ("user", "field"),
-    [
-        ({"exec": {"command": "aws"}}, 'user "u" (/home/me/.kube/config): exec: '),
-        ({"auth-provider": {"name": "oidc"}, "token": "x"}, "auth-provider: "),
-        ({"username": "a", "password": "b"}, "username/password: "),
-        ({"as": "root", "token": "x"}, "as: impersonation "),
-        ({"as-uid": "1"}, "as-uid: "),
-        ({"as-groups": ["g"]}, "as-groups: "),
-        ({"as-user-extra": {"a": ["b"]}}, "as-user-extra: "),
-    ],
-)
-def test_what_orka_cannot_do_yet_is_refused_by_name(user: Mapping[str, object], field: str) -> None:
-    """File, entry and field; never half-obeyed."""
-    message = refused(kubeconfig(user=user))
-
-    assert message.startswith('context "dev": user "u" (/home/me/.kube/config): ')
-    assert field in message
-
-
-def test_a_proxy_is_refused_by_name() -> None:
-    """Going around it would reach another server, or none."""
-    cluster = {"server": "https://api.test", "proxy-url": "http://proxy:3128"}
-
-    assert 'cluster "c" (/home/me/.kube/config): proxy-url: ' in refused(
-        kubeconfig(cluster=cluster)
-    )
-
-
 def test_only_the_selected_context_is_checked() -> None:
     """A plugin in another context is none of our business."""
-    other = kubeconfig(user={"exec": {"command": "aws"}}).replace('"dev"', '"other"')
+    other = kubeconfig(user={"exec": {"apiVersion": "v1"}}).replace('"dev"', '"other"')
     other = other.replace('"name": "u"', '"name": "u2"').replace('"user": "u"', '"user": "u2"')
     files = Files({"/1": kubeconfig(), "/2": other})
 
     connection = load(Target("env", ("/1", "/2")), {}, read=files.read)
     assert connection.context == "dev"
-    with pytest.raises(ConfigError, match="exec"):
+    with pytest.raises(ConfigError, match=r"exec\.command: missing"):
         load(Target("env", ("/1", "/2"), context="other"), {}, read=files.read)
-
-
-def test_a_plugin_beside_another_credential_is_not_asked() -> None:
-    """As in kubectl."""
-    connection = loaded(kubeconfig(user={"exec": {"command": "aws"}, "token": "t0ken"}))
-
-    assert connection.credentials == Credentials(StaticToken("t0ken"))
 
 
 def test_all_problems_of_the_context_come_together() -> None:
@@ -202,19 +159,20 @@ def test_all_problems_of_the_context_come_together() -> None:
     message = refused(
         kubeconfig(
             cluster={
-                "server": "ftp://api.test",
+                "server": "https://api.test",
+                "proxy-url": "ftp://proxy.test",
                 "certificate-authority": "/ca.crt",
                 "certificate-authority-data": "QQ==",
             },
-            user={"client-certificate-data": "?", "client-key": "/gone.key", "token": "a b"},
+            user={"client-certificate": "/gone.crt", "client-key": "/gone.key", "token": "a b"},
         )
     )
 
     assert message.count("; ") == 4
     for words in (
-        "server: ftp:// is neither http:// nor https://",
+        "proxy-url: expected http://, https:// or socks5://, not ftp://",
         "certificate-authority: given together with certificate-authority-data",
-        "client-certificate-data: not base64",
+        "client-certificate: /gone.crt: No such file or directory",
         "client-key: /gone.key: No such file or directory",
         "token: holds characters that no token has",
     ):
@@ -222,52 +180,11 @@ def test_all_problems_of_the_context_come_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cluster", "words"),
-    [
-        ({"server": ""}, "server: missing"),
-        ({"server": "https://"}, "server: not a URL with a host"),
-        ({"server": "https://a b"}, "server: not a URL with a host"),
-        ({"server": "https://[::1"}, "server: not a URL: "),
-        ({"server": "https://api:http"}, "server: not a URL: "),
-        ({"server": "https://u:p@api"}, "server: a user in the URL is not supported"),
-        (
-            {
-                "server": "https://api",
-                "certificate-authority-data": "QQ==",
-                "insecure-skip-tls-verify": True,
-            },
-            "insecure-skip-tls-verify: given together with a certificate-authority",
-        ),
-    ],
-)
-def test_a_cluster_that_cannot_be_used(cluster: Mapping[str, object], words: str) -> None:
-    """The field is named."""
-    assert words in refused(kubeconfig(cluster=cluster))
-
-
-@pytest.mark.parametrize(
-    ("user", "words"),
-    [
-        ({"client-certificate-data": "QQ=="}, "client-key: missing beside"),
-        ({"tokenFile": "/empty"}, "tokenFile: /empty: empty, or not a token"),
-        ({"tokenFile": "/gone"}, "tokenFile: /gone: No such file"),
-    ],
-)
-def test_a_user_that_cannot_be_used(user: Mapping[str, object], words: str) -> None:
-    """The field is named."""
-    assert words in refused(kubeconfig(user=user), {"/empty": " \n"})
-
-
-def test_a_key_without_a_certificate_is_no_credential() -> None:
-    """Kubectl does not mind it, so we do not either."""
-    assert loaded(kubeconfig(user={"client-key-data": "QQ=="})).credentials == Credentials()
-
-
-@pytest.mark.parametrize(
     ("context", "words"),
     [
         ({"cluster": "gone"}, 'context "dev" (/home/me/.kube/config): cluster: "gone" is not'),
         ({"cluster": None}, 'context "dev" (/home/me/.kube/config): cluster: missing'),
+        ({"cluster": None, "user": "gone"}, "config): cluster: missing"),
     ],
 )
 def test_a_context_without_its_cluster(context: Mapping[str, object], words: str) -> None:
@@ -321,3 +238,48 @@ def test_a_pod_is_used_only_where_the_kubeconfig_says_nothing() -> None:
         load(default_target(context="prod"), POD_ENVIRON, read=files.read)
     with pytest.raises(ConfigError):
         load(Target("flag", ("/gone",)), POD_ENVIRON, read=files.read)
+
+
+def test_problems_of_the_user_come_with_those_of_a_cluster_that_is_not_there() -> None:
+    """One run, one list to fix."""
+    message = refused(kubeconfig(user={"as-uid": "1"}, context={"cluster": "gone"}))
+
+    assert 'cluster "gone" (): server: "gone" is not defined; user "u" (/home/me/' in message
+    assert "as-uid: given without the user to act as: as" in message
+
+
+def test_a_context_never_becomes_the_pods_own_cluster() -> None:
+    """Though it would for client-go, where the context's cluster is not defined."""
+    files = Files({HOME: kubeconfig(context={"cluster": "gone"}), **POD_FILES})
+
+    with pytest.raises(ConfigError, match='"gone" is not defined'):
+        load(default_target(), POD_ENVIRON, read=files.read)
+
+
+def test_a_pods_namespace_is_the_default_of_its_kubeconfig() -> None:
+    """As for kubectl; a context that names one keeps it."""
+    environ = {**POD_ENVIRON, "POD_NAMESPACE": "mine"}
+    files = Files({HOME: kubeconfig(), **POD_FILES})
+    assert load(default_target(), environ, read=files.read).namespace == "mine"
+
+    files = Files({HOME: kubeconfig(context={"namespace": "default"}), **POD_FILES})
+    assert load(default_target(), environ, read=files.read).namespace == "default"
+
+
+def test_entries_without_a_name_are_used_without_a_context() -> None:
+    """An empty context means the cluster and the user of the empty name, as in client-go."""
+    text = kubeconfig(current=None).replace('"name": "c"', '"name": ""')
+    connection = loaded(text.replace('"name": "u"', '"name": ""').replace('"dev"', '"x"'))
+
+    assert (connection.server, connection.context) == ("https://api.test:6443", "")
+    assert connection.credentials == Credentials(StaticToken("t0ken"))
+
+
+def test_the_daemons_own_environment_says_which_proxy() -> None:
+    """Since it is the daemon that connects."""
+    files = Files({HOME: kubeconfig()})
+    environ = {"HTTPS_PROXY": "http://proxy.test:3128"}
+
+    assert load(default_target(), environ, read=files.read).proxy == Proxy(
+        "http", "proxy.test", 3128
+    )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 import pytest
 
-from orka.daemon.kube.kubeconfig_cache import TARGETS_MAX_COUNT, KubeconfigCache, stamp_file
+from orka.daemon.kube.kubeconfig_cache import (
+    TARGETS_MAX_COUNT,
+    KubeconfigCache,
+    mode_of_file,
+    stamp_file,
+)
 from orka.proto.errors import ConfigError
 from orka.proto.messages import Target
 from tests.support.kubeconfigs import HOME, Files, default_target, kubeconfig
@@ -99,3 +105,43 @@ def test_the_stamp_of_a_real_file(tmp_path: Path) -> None:
 
     assert stamps[0] is None
     assert len(set(stamps)) == 5
+
+
+def test_a_kubeconfig_that_others_can_read_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Once per file, however often it is loaded; the log has its path and no secret of it."""
+    files = Files({HOME: kubeconfig(user={"token": "s3cret"})})
+    cache = KubeconfigCache({}, read=files.read, stamp=files.stamp, mode=lambda _: 0o640)
+    with caplog.at_level(logging.WARNING):
+        cache.load(default_target())
+        files.content[HOME] = kubeconfig(user={"token": "s3cret2"})
+        cache.load(default_target())
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"kubeconfig-exposed path={HOME} mode=0640: others can read its secrets"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("user", "mode"), [({"token": "s3cret"}, 0o600), ({"tokenFile": "/token"}, 0o644)]
+)
+def test_a_kubeconfig_without_secrets_or_readers_is_not_told(
+    user: dict[str, object], mode: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Either is fine."""
+    files = Files({HOME: kubeconfig(user=user), "/token": "t"})
+    with caplog.at_level(logging.WARNING):
+        KubeconfigCache({}, read=files.read, stamp=files.stamp, mode=lambda _: mode).load(
+            default_target()
+        )
+
+    assert not caplog.records
+
+
+def test_modes_are_read_from_files(tmp_path: Path) -> None:
+    """A file that is gone can be read by nobody."""
+    path = tmp_path / "config"
+    path.touch(0o600)
+    path.chmod(0o604)
+
+    assert mode_of_file(str(path)) == 0o604
+    assert mode_of_file(str(tmp_path / "gone")) == 0

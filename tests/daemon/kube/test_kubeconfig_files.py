@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from orka.daemon.kube.kubeconfig_files import FILE_MAX_BYTES, merge, parse, read_file
+from orka.daemon.kube.kubeconfig_fields import ClusterFields
+from orka.daemon.kube.kubeconfig_files import (
+    FILE_MAX_BYTES,
+    Entry,
+    Merged,
+    merge,
+    parse,
+    read_file,
+)
 from orka.proto.errors import ConfigError
 from tests.support.kubeconfigs import Files
 
@@ -89,12 +100,25 @@ def test_what_looks_like_a_date_is_a_string() -> None:
         (b"\xff\xfe\xfa", "not YAML"),
         (b"a: \x01", "not YAML: it holds bytes that are not text"),
         ("[" * 100_000, "not YAML: nested too deeply"),
-        ("a: !!int s3cret", "not YAML: a bad scalar"),
+        ("a: !!int s3cret", "not YAML: a scalar that is no !!int"),
         ("just text", "Expected `object`, got `str`"),
         ("contexts: [{name: a, context: {namespace: 123}}]", "$.contexts[0].context.namespace"),
         ("users: [{name: u, user: {token: yes}}]", "$.users[0].user.token"),
         ("kind: Pod\napiVersion: v1", "expected kind Config of apiVersion v1, got 'Pod'"),
-        ("apiVersion: v2", "got None of 'v2'"),
+        ("apiVersion: v2", "got '' of 'v2'"),
+        ("kind: {token: s3cret}", "got <dict> of ''"),
+        (f"kind: {'s3cret' * 20}", "got <str> of ''"),
+        ("KIND: Pod", "got 'Pod' of ''"),
+        ("{KIND: 1, kind: Config}", "got <int> of ''"),
+        ("apiVersion: apps/v1", "got '' of 'apps/v1'"),
+        ("users: [{name: a, user: {client-key-data: s3cret!}}]", "not base64 - at"),
+        ("users: [{name: a, user: {client-key-data: [1]}}]", "Expected `str`, got `list`"),
+        ("preferences: {colors: 1}", "$.preferences.colors"),
+        ("extensions: [{name: e, extension: 1}, {name: e}]", "'e' in extensions of the file"),
+        (
+            "users: [{name: u, user: {extensions: [{extension: 1}, null]}}]",
+            "duplicate name None in extensions of 'u'",
+        ),
         ("users: [{name: u}, {name: u}]", "duplicate name 'u' in users"),
     ],
 )
@@ -114,6 +138,57 @@ def test_one_unreadable_file_fails_the_load() -> None:
 
     with pytest.raises(ConfigError, match="kubeconfig /2: Permission denied"):
         merge(["/1", "/2"], files.read)
+
+
+def test_all_unusable_files_are_told_together() -> None:
+    """One run, one list to fix."""
+    files = Files({"/1": "[", "/2": FIRST, "/3": PermissionError(13, "Permission denied")})
+
+    with pytest.raises(ConfigError, match=r"kubeconfig /1 is not YAML: .*; kubeconfig /3: Permis"):
+        merge(["/1", "/2", "/3"], files.read)
+
+
+def test_a_path_that_is_none_is_unreadable() -> None:
+    """With a zero byte in it."""
+    with pytest.raises(ConfigError, match="embedded null byte"):
+        merge(["/a\0b"], read_file)
+
+
+@pytest.mark.parametrize("kind", ["kind: Config", "apiVersion: v1", "apiVersion: /", "KIND: ''"])
+def test_kind_and_version_may_be_absent(kind: str) -> None:
+    """Or just as Kubernetes would fill them in."""
+    assert parse("/1", kind.encode()).files == ("/1",)
+
+
+def test_null_items_and_null_extensions_are_no_error() -> None:
+    """In Go a null is a value that was not given."""
+    text = b"""
+clusters: [null]
+contexts: [{name: a, context: {extensions: [{name: e, extension: null}, {name: e}]}}]
+users: [null]
+"""
+    merged = parse("/1", text)
+
+    assert merged.clusters[""].fields.server is None
+    assert list(merged.contexts) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("user", "secret"),
+    [
+        ("{token: x}", True),
+        ("{password: x}", True),
+        ("{client-key-data: QQ==}", True),
+        ("{auth-provider: {config: {a: b}}}", True),
+        ("{auth-provider: {name: x}}", False),
+        ("{tokenFile: x, client-key: k, exec: {}, username: u}", False),
+    ],
+)
+def test_files_with_secrets_are_known(user: str, secret: bool) -> None:
+    """So that somebody can look who may read them."""
+    files = Files({"/1": FIRST, "/2": f"users: [{{name: u, user: {user}}}]"})
+
+    assert merge(["/1", "/2"], files.read).secret_files == ({"/2"} if secret else set())
 
 
 def test_regular_files_are_read_whole(tmp_path: Path) -> None:
@@ -142,3 +217,33 @@ def test_a_file_that_is_no_kubeconfig_by_its_size_is_not_read(tmp_path: Path) ->
 
     with pytest.raises(OSError, match="over 16777216 bytes"):
         read_file(str(path))
+
+
+def merged_of(names: Mapping[str, str], current: str, file: str) -> Merged:
+    """A file with these clusters, by their servers."""
+    clusters = {name: Entry(ClusterFields(server=url), file) for name, url in names.items()}
+    secret = frozenset([file]) if "a" in names else frozenset()
+    return Merged((file,), (), current, {}, clusters, {}, secret)
+
+
+FILES = st.lists(
+    st.builds(
+        merged_of,
+        st.dictionaries(st.sampled_from("abcd"), st.sampled_from("xyz")),
+        st.sampled_from(["", "a", "b"]),
+        st.sampled_from(["/1", "/2", "/3"]),
+    ),
+    min_size=3,
+    max_size=3,
+)
+
+
+@given(FILES)
+def test_files_may_be_merged_in_any_grouping(files: list[Merged]) -> None:
+    """The first one wins, however they are put together; no file at all changes nothing."""
+    first, second, third = files
+
+    assert first.then(second).then(third) == first.then(second.then(third))
+    assert first.then(Merged()) == first == Merged().then(first)
+    for name, entry in first.then(second).clusters.items():
+        assert entry == first.clusters.get(name, second.clusters.get(name))

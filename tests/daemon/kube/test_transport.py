@@ -9,10 +9,11 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from orka.daemon.kube.client import HttpxKubeClient
 from orka.daemon.kube.connection import Connection, Credentials, StaticToken, TokenFile
 from orka.daemon.kube.errors import FailureKind, KubeError
 from orka.daemon.kube.http import METADATA_WATCH_ACCEPT
-from orka.daemon.kube.transport import CLOSE_SECONDS, HttpxKubeClient, StreamTransport
+from orka.daemon.kube.transport import CLOSE_SECONDS, StreamTransport
 from orka.proto.errors import ConfigError
 from tests.support.kubeconfigs import Files
 from tests.support.scripted_http import (

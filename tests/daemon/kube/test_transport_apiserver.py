@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import trio
 
+from orka.daemon.kube.client import HttpxKubeClient
 from orka.daemon.kube.connection import Connection
 from orka.daemon.kube.discovery import fetch
 from orka.daemon.kube.errors import FailureKind, KubeError
@@ -19,7 +20,7 @@ from orka.daemon.kube.http import (
     METADATA_WATCH_ACCEPT,
     ByteStream,
 )
-from orka.daemon.kube.transport import HttpxKubeClient, StreamTransport
+from orka.daemon.kube.transport import StreamTransport
 from orka.daemon.model import UpstreamLedger
 from replay.apiserver import ApiServer, definition
 

@@ -12,10 +12,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from orka.daemon.kube.client import HttpxKubeClient
 from orka.daemon.kube.connection import ClientCertificate, Connection, Credentials
 from orka.daemon.kube.errors import FailureKind, KubeError
 from orka.daemon.kube.http import JSON
-from orka.daemon.kube.transport import HttpxKubeClient
 from tests.support.certificates import ca_pem, client_pair, server_context
 from tests.support.scripted_http import (
     CHUNKED_HEAD,

@@ -12,8 +12,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from orka.daemon.kube.client import HttpxKubeClient
 from orka.daemon.kube.connection import Connection
-from orka.daemon.kube.transport import HttpxKubeClient, StreamTransport
+from orka.daemon.kube.transport import StreamTransport
 from orka.daemon.kube.watch import ReflectorConfig, ReflectorSource
 from orka.daemon.model import Resource, UpstreamLedger
 from replay.apiserver import ApiServer, definition

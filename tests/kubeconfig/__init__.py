@@ -1,0 +1,1 @@
+"""Kubeconfig setups through orka and through client-go: the same, or different by name."""
