@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from scripts.benchmark.commands import Timed, said
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("orka", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("orka", "bin", "pyproject.toml", "README.md", "LICENSE")
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")  # the rest of the caller's environment is the caller's
 
 
