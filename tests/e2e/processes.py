@@ -23,15 +23,20 @@ STOP_SECONDS = 15.0  # orkad gives its clients five
 
 
 def eventually(look: Callable[[], T | None], seconds: float, what: str) -> T:
-    """The first truthy thing that `look` returns; AssertionError with the last one if none does."""
+    """The first truthy thing that `look` returns; AssertionError with the last one if none does.
+
+    A look may be a process of its own: as long as it took, it is not repeated.
+    """
     deadline = time.monotonic() + seconds
     while True:
+        began = time.monotonic()
         seen = look()
         if seen:
             return seen
-        if time.monotonic() > deadline:
+        ended = time.monotonic()
+        if ended > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what}; last seen: {seen!r}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(max(POLL_SECONDS, ended - began))
 
 
 @dataclass(frozen=True)
