@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.controlplane.fixture import binaries, control_plane
+from tests.controlplane.fixture import ControlPlaneError, binaries, control_plane
 from tests.e2e.harness import Orka
 from tests.e2e.servers import RealServer, Server, fake_server, new_namespace
 
@@ -16,13 +16,53 @@ NO_GO = "NO GO TOOLCHAIN: the end-to-end suite runs against the bundled fake API
 BOTH = ("fake", "real")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here is end to end, and has real processes and real time."""
-    here = Path(__file__).parent
+# What needs a kube-apiserver by its fixtures; the other tests have "real" as a parameter.
+REAL_FIXTURES = frozenset({"real_server", "real_other_server"})
+
+_left_out = pytest.StashKey[int]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
+    """Everything here is end to end; without Go, what needs a real server is left out at the end.
+
+    Left out and not skipped: a skip each would be fifty lines, and the one that says it is lost.
+    """
     for item in items:
-        if here in item.path.parents:
+        if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.slow)
+    yield
+    real = [item for item in items if _needs_real(item)]
+    if not real or config.option.collectonly or _can_have_real():
+        return
+    config.stash[_left_out] = len(real)
+    config.hook.pytest_deselected(items=real)
+    items[:] = [item for item in items if item not in real]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """One loud line for all that was left out."""
+    if count := config.stash.get(_left_out, 0):
+        terminalreporter.write_sep("!", f"{NO_GO}; {count} tests left out", red=True)
+
+
+def _needs_real(item: pytest.Item) -> bool:
+    if Path(__file__).parent not in item.path.parents or not isinstance(item, pytest.Function):
+        return False
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "real" in parameters or not REAL_FIXTURES.isdisjoint(item.fixturenames)
+
+
+def _can_have_real() -> bool:
+    try:
+        return binaries() is not None
+    except ControlPlaneError:
+        return True  # it is required, or broken: the fixture says so where a test fails by it
 
 
 @pytest.hookimpl(wrapper=True)
@@ -50,7 +90,6 @@ def orka() -> Iterator[Orka]:
 @pytest.fixture(scope="session")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     """A kube-apiserver with real CRDs; shared, so it is neither stopped nor emptied."""
-    _require_go()
     with control_plane(tmp_path_factory.mktemp("e2e") / "shared") as plane:
         plane.apply_crds("cert-manager")
         plane.apply_crds("prometheus-operator")
@@ -60,7 +99,6 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer
 @pytest.fixture(scope="session")
 def real_other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     """A second one, which takes client certificates too; a test that kills it starts it again."""
-    _require_go()
     with control_plane(tmp_path_factory.mktemp("e2e") / "other", client_ca=True) as plane:
         plane.apply_crds("cert-manager")
         yield RealServer(plane)
@@ -106,8 +144,3 @@ def _server(request: pytest.FixtureRequest, orka: Orka, real: str) -> Iterator[S
         with fake_server(orka.folder, "fake") as fake:
             orka.kubeconfig.write_bytes(fake.kubeconfig.read_bytes())
             yield fake
-
-
-def _require_go() -> None:
-    if binaries() is None:
-        pytest.skip(NO_GO)
